@@ -1,0 +1,20 @@
+//! The Lambda function `authorizer`.
+
+use authorizer::{Authorizer, Settings, handle};
+use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start("authorizer", &Environment::process());
+    let settings = Settings::read(&|name| std::env::var(name).ok())?;
+    let authorizer = Authorizer::new(settings, Clock::system())?;
+    authorizer.prime().await;
+    let authorizer = &authorizer;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let response = handle(authorizer, event.payload).await;
+        telemetry::flush();
+        Ok::<_, Error>(response)
+    }))
+    .await
+}

@@ -1,0 +1,195 @@
+//! The outbox goes to the send queues: at once by the table's stream, and what the stream missed by a tick every
+//! minute.
+//!
+//! A notice may get into its queue twice; claims see to it that it is sent once. It must not get there never: so the
+//! queue comes first, and then the note that it is there.
+
+mod settings;
+
+use aws_lambda_events::event::dynamodb;
+use futures_util::{StreamExt as _, future, stream};
+use infra_aws::{
+    error::StoreError,
+    notices::{DUE_BUCKETS, Notices},
+    queues::SendQueues,
+};
+use infra_edge::{clock::Clock, telemetry};
+use jiff::SignedDuration;
+use mailbox_register::notice::{Notice, NoticeId, Wake};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use settings::Settings;
+
+/// How long a queued notice may stay without a worker before the tick queues it again.
+pub const REQUEUE: SignedDuration = SignedDuration::from_mins(15);
+/// Notices of one bucket in one page, and pages in one tick: a backlog is worked off by several ticks.
+const PAGE: i32 = 100;
+const MAX_PAGES: u32 = 20;
+
+/// What the function stands on.
+#[derive(Debug)]
+pub struct App {
+    /// The outbox.
+    pub notices: Notices,
+    /// The send queues.
+    pub queues: SendQueues,
+    /// The time.
+    pub clock: Clock,
+    /// After how long without a worker a notice is queued again.
+    pub requeue: SignedDuration,
+}
+
+/// What starts the function.
+#[derive(Debug)]
+pub enum Event {
+    /// Records of the table's stream.
+    Stream(Box<dynamodb::Event>),
+    /// A minute has passed.
+    Tick,
+}
+
+/// An event that is neither.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[error("neither stream records nor a tick")]
+pub struct UnknownEvent;
+
+impl TryFrom<Value> for Event {
+    type Error = UnknownEvent;
+
+    fn try_from(event: Value) -> Result<Self, Self::Error> {
+        if event.get("Records").is_some() {
+            let records = serde_json::from_value(event).map_err(|_| UnknownEvent)?;
+            return Ok(Self::Stream(Box::new(records)));
+        }
+        match event.get("detail-type").and_then(Value::as_str) {
+            Some("Scheduled Event") => Ok(Self::Tick),
+            _ => Err(UnknownEvent),
+        }
+    }
+}
+
+/// Records that have to be delivered again. Without any, all were handled.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The records' sequence numbers.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// One record that has to be delivered again.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Its sequence number.
+    pub item_identifier: String,
+}
+
+/// Why a tick did not do all it should have. The next one does the rest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failures} notices or buckets could not be worked on, the last because: {last}")]
+pub struct TickFailed {
+    failures: usize,
+    last: StoreError,
+}
+
+/// Handles one event.
+///
+/// # Errors
+/// [`TickFailed`]. Records that fail are named in the answer instead.
+pub async fn handle(app: &App, event: Event) -> Result<Answer, TickFailed> {
+    let result = match event {
+        Event::Stream(records) => Ok(stream_records(app, *records).await),
+        Event::Tick => tick(app).await.map(|()| Answer::default()),
+    };
+    telemetry::flush();
+    result
+}
+
+async fn stream_records(app: &App, event: dynamodb::Event) -> Answer {
+    let mut failed = Vec::new();
+    for record in event.records {
+        let sequence_number = record.change.sequence_number.unwrap_or_default();
+        // A notice that is removed (nothing removes one today) leaves an empty image.
+        if record.change.new_image.is_empty() {
+            continue;
+        }
+        let handled = match serde_dynamo::from_item::<_, Notice>(record.change.new_image) {
+            Ok(notice) => wake(app, &notice).await,
+            Err(_) => Err(StoreError::Unreadable("notices")),
+        };
+        if let Err(error) = handled {
+            tracing::error!(%error, "a record could not be handled");
+            metrics::counter!("DispatchFailures").increment(1);
+            failed.push(BatchItemFailure {
+                // Without a number Lambda would take the whole batch for handled: an empty one fails it all.
+                item_identifier: sequence_number,
+            });
+        }
+    }
+    Answer {
+        batch_item_failures: failed,
+    }
+}
+
+async fn tick(app: &App) -> Result<(), TickFailed> {
+    let buckets = stream::iter(0..DUE_BUCKETS)
+        .map(|bucket| tick_bucket(app, bucket))
+        .buffer_unordered(DUE_BUCKETS.into());
+    let errors: Vec<_> = buckets.flat_map(stream::iter).collect().await;
+    match errors.last() {
+        None => Ok(()),
+        Some(last) => Err(TickFailed {
+            failures: errors.len(),
+            last: last.clone(),
+        }),
+    }
+}
+
+/// Works a bucket off and gives what failed. One bad notice does not stop its neighbours.
+async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
+    let mut errors = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let due = match app.notices.due(bucket, app.clock.now(), PAGE).await {
+            Ok(due) => due,
+            Err(error) => {
+                errors.push(error);
+                break;
+            }
+        };
+        let before = errors.len();
+        let results = future::join_all(due.iter().map(|id| wake_by_id(app, *id))).await;
+        errors.extend(results.into_iter().filter_map(Result::err));
+        // What failed stays due and would fill the next page too.
+        if due.len() < usize::try_from(PAGE).unwrap_or(0) || errors.len() > before {
+            break;
+        }
+    }
+    errors
+}
+
+async fn wake_by_id(app: &App, id: NoticeId) -> Result<(), StoreError> {
+    match app.notices.get(id).await? {
+        Some(notice) => wake(app, &notice).await,
+        None => Ok(()),
+    }
+}
+
+/// Does what a notice needs now.
+async fn wake(app: &App, notice: &Notice) -> Result<(), StoreError> {
+    match notice.wake(app.clock.now(), app.requeue) {
+        Wake::Nothing => {}
+        Wake::Enqueue(queued) => {
+            app.queues.send(notice.channel, notice.id).await?;
+            // Where a worker was faster the note is not needed any more.
+            app.notices.step(notice, &queued).await?;
+        }
+        Wake::Settle(settled) => {
+            if app.notices.step(notice, &settled).await? {
+                tracing::warn!(notice = %notice.id, kind = notice.message.kind(), state = ?settled.state, "settled");
+                metrics::counter!("NoticesSettled", "channel" => notice.channel.as_str()).increment(1);
+            }
+        }
+    }
+    Ok(())
+}

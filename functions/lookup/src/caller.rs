@@ -1,0 +1,34 @@
+//! Who may look up.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use infra_edge::{
+    caller::MachineCaller,
+    problem::{Kind, Problem},
+};
+use mailbox_register::caller::{Fields, Machine};
+
+use crate::{SharedApp, unavailable};
+
+/// An agency in the directory, with a scope to see something of a person.
+pub(crate) struct AgencyCaller {
+    pub(crate) machine: Machine,
+    pub(crate) fields: Fields,
+}
+
+impl FromRequestParts<SharedApp> for AgencyCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Problem> {
+        let MachineCaller(machine) = MachineCaller::from_request_parts(parts, app).await?;
+        let fields = Fields::of_agency(&machine.scopes);
+        if fields.names().is_empty() {
+            return Err(Kind::Forbidden.into());
+        }
+        app.directory
+            .agency(machine.organisation, app.clock.now())
+            .await
+            .map_err(|error| unavailable(&error))?
+            .ok_or(Kind::Forbidden)?;
+        Ok(Self { machine, fields })
+    }
+}

@@ -1,0 +1,58 @@
+//! HTTP: agencies look recipients up. Every look-up is on record before its answer leaves.
+
+mod caller;
+mod lookups;
+mod settings;
+
+use std::sync::Arc;
+
+use axum::{Router, routing::post};
+use infra_aws::{directory::Directory, disclosures::Disclosures, error::StoreError, register::Entries};
+use infra_edge::{
+    app,
+    clock::Clock,
+    problem::{Kind, Problem},
+};
+use mailbox_register::{person::Population, secret::Secret};
+
+pub use settings::Settings;
+
+/// What the function stands on.
+#[derive(Debug)]
+pub struct App {
+    /// Entries, to be read.
+    pub register: Entries,
+    /// The record of look-ups, to be added to.
+    pub disclosures: Disclosures,
+    /// Agencies and providers.
+    pub directory: Directory,
+    /// What person keys are made with.
+    pub secret: Secret,
+    /// Which persons this register holds.
+    pub population: Population,
+    /// The time.
+    pub clock: Clock,
+}
+
+pub(crate) type SharedApp = Arc<App>;
+
+/// Every path of this function.
+pub const PATHS: [&str; 1] = ["/v1/lookups"];
+
+/// The function's routes.
+pub fn router(app: App) -> Router {
+    app::app(
+        Router::new()
+            .route("/v1/lookups", post(lookups::look_up))
+            .with_state(Arc::new(app)),
+    )
+}
+
+/// The answer where the store did not do its part: nothing is disclosed then.
+fn unavailable(error: &StoreError) -> Problem {
+    tracing::error!(%error, "nothing disclosed");
+    match error {
+        StoreError::Unavailable(_) => Problem::new(Kind::Unavailable).retry_after(2),
+        StoreError::Unreadable(_) | StoreError::Unwritable(_) => Kind::Internal.into(),
+    }
+}

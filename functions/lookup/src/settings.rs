@@ -1,0 +1,53 @@
+//! The function's settings, and the function made from them.
+
+use aws_sdk_dynamodb::Client;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use infra_aws::{directory::Directory, disclosures::Disclosures, register::Entries};
+use infra_edge::{
+    clock::Clock,
+    settings::{Environment, SettingsError},
+};
+use mailbox_register::{person::Population, secret::Secret};
+
+use crate::App;
+
+/// What the environment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    register: String,
+    disclosures: String,
+    directory: String,
+    population: Population,
+    /// The register's secret, wrapped by KMS.
+    pub wrapped_secret: Vec<u8>,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the first that is missing or wrong.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
+        Ok(Self {
+            register: environment.required("REGISTER_TABLE")?,
+            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            directory: environment.required("DIRECTORY_TABLE")?,
+            population: environment.parsed("PERSONS")?,
+            wrapped_secret: STANDARD
+                .decode(environment.required("PERSON_KEY_WRAPPED")?)
+                .map_err(|_| SettingsError::Malformed("PERSON_KEY_WRAPPED".to_owned()))?,
+        })
+    }
+
+    /// The function on these settings.
+    pub fn app(self, client: &Client, secret: &Secret, clock: Clock) -> App {
+        App {
+            register: Entries::new(client.clone(), self.register),
+            disclosures: Disclosures::new(client.clone(), self.disclosures),
+            directory: Directory::new(client.clone(), self.directory),
+            secret: secret.clone(),
+            population: self.population,
+            clock,
+        }
+    }
+}

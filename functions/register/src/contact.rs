@@ -1,0 +1,149 @@
+//! `/v1/me/contact`: e-mail, mobile, language.
+
+use axum::{body::Bytes, extract::State, response::Response};
+use infra_aws::requests::Answer;
+use infra_edge::{
+    body::{Body, Field, Given, Reading},
+    problem::{Kind, Problem},
+    request::{IdempotencyKey, IfMatch},
+};
+use mailbox_register::{
+    caller::Citizen,
+    contact::{Channel, EmailAddress, MobileNumber, email::EmailError},
+    entry::{Actor, Command, ContactUpdate, Update},
+};
+use serde::Deserialize;
+
+use crate::{
+    App, SharedApp,
+    callers::ContactWriter,
+    effect::{Order, Request, unavailable},
+    view,
+};
+
+/// New contact details. What is left out stays; `null` takes an address away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct SetContact {
+    email: Field,
+    mobile: Field,
+    language: Field,
+    preferred_channel: Field,
+}
+
+impl App {
+    fn contact_update(&self, body: SetContact) -> Result<ContactUpdate, Problem> {
+        let mut reading = Reading::default();
+        let email = reading.nullable("email", body.email, |text| {
+            EmailAddress::parse(text).map_err(|error| match error {
+                EmailError::IllegalCharacter => Kind::IllegalCharacter,
+                _ => Kind::EmailNotDeliverable,
+            })
+        });
+        let mobile = reading.nullable("mobile", body.mobile, |text| {
+            MobileNumber::parse(text, &self.countries).map_err(|_| Kind::NumberNotAllowed)
+        });
+        let language = reading.optional("language", body.language, |text| {
+            text.parse().map_err(|_| Kind::UnknownLanguage)
+        });
+        let preferred_channel = reading.optional("preferredChannel", body.preferred_channel, parse_channel);
+        let (email, mobile) = reading.finish(email.zip(mobile))?;
+        Ok(ContactUpdate {
+            email: update(email),
+            mobile: update(mobile),
+            language,
+            preferred_channel,
+        })
+    }
+}
+
+fn update<A>(given: Given<A>) -> Update<A> {
+    match given {
+        Given::Absent => Update::Keep,
+        Given::Null => Update::Remove,
+        Given::Value(value) => Update::Set(value),
+    }
+}
+
+pub(crate) fn parse_channel(text: &str) -> Result<Channel, Kind> {
+    text.parse().map_err(|_| Kind::UnknownChannel)
+}
+
+/// Sets contact details. A new address gets a code, the one it replaces is told.
+pub(crate) async fn set(
+    ContactWriter(citizen): ContactWriter,
+    if_match: IfMatch,
+    key: Option<IdempotencyKey>,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<SetContact>,
+) -> Result<Response, Problem> {
+    let update = app.contact_update(value)?;
+    let command = Command::SetContact(update);
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: key.as_ref(),
+        content: ["PUT /v1/me/contact", text(&raw)],
+    };
+    let answer = app.change_own(&citizen, request, command, Some(&if_match)).await?;
+    Ok(view::to_citizen(answer, &citizen.person))
+}
+
+/// Notes that the contact details are still right.
+pub(crate) async fn confirm(
+    ContactWriter(citizen): ContactWriter,
+    key: IdempotencyKey,
+    if_match: Option<IfMatch>,
+    State(app): State<SharedApp>,
+    raw: Bytes,
+) -> Result<Response, Problem> {
+    // There is nothing to say but that: an empty object is as good as no body.
+    if !raw.is_empty() && raw.trim_ascii() != b"{}" {
+        return Err(Kind::UnknownField.into());
+    }
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: Some(&key),
+        content: ["POST /v1/me/contact/confirm", ""],
+    };
+    let answer = app
+        .change_own(&citizen, request, Command::Confirm, if_match.as_ref())
+        .await?;
+    Ok(view::to_citizen(answer, &citizen.person))
+}
+
+impl App {
+    /// Applies a citizen's command to the own entry; the answer is the entry.
+    pub(crate) async fn change_own(
+        &self,
+        citizen: &Citizen,
+        request: Request<'_>,
+        command: Command,
+        if_match: Option<&IfMatch>,
+    ) -> Result<Answer, Problem> {
+        let now = self.clock.now();
+        let providers = self
+            .directory
+            .providers(now)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        self.once(request, now, async |claim| {
+            let order = Order {
+                person: &citizen.person,
+                actor: Actor::Citizen,
+                command,
+                if_match,
+                besides: Vec::new(),
+            };
+            self.transition(order, claim, now, |step| {
+                view::own_entry(step.after, citizen, &providers, now)
+            })
+            .await
+        })
+        .await
+    }
+}
+
+/// A body that was read as JSON is UTF-8.
+pub(crate) fn text(raw: &[u8]) -> &str {
+    std::str::from_utf8(raw).unwrap_or_default()
+}

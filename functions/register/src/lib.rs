@@ -1,0 +1,90 @@
+//! HTTP: a citizen's own entry, and a provider's mailboxes.
+
+mod callers;
+mod contact;
+mod effect;
+mod history;
+mod mailbox;
+mod mailboxes;
+mod me;
+mod providers;
+mod reservation;
+mod settings;
+mod validate;
+mod view;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
+use infra_aws::{
+    addresses::Addresses, codes::Codes, directory::Directory, notices::Notices, register::Register, requests::Requests,
+};
+use infra_edge::{app, clock::Clock};
+use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
+
+pub use settings::Settings;
+
+/// What the function stands on.
+#[derive(Debug)]
+pub struct App {
+    /// Entries and their history.
+    pub register: Register,
+    /// The outbox.
+    pub notices: Notices,
+    /// Answers given to requests.
+    pub requests: Requests,
+    /// Verification codes.
+    pub codes: Codes,
+    /// Providers.
+    pub directory: Directory,
+    /// Who shares an address.
+    pub addresses: Addresses,
+    /// What person keys are made with.
+    pub secret: Secret,
+    /// Which persons this register holds.
+    pub population: Population,
+    /// Countries whose mobiles get SMS.
+    pub countries: AllowedCountries,
+    /// The time.
+    pub clock: Clock,
+}
+
+pub(crate) type SharedApp = Arc<App>;
+
+/// Every path of this function.
+pub const PATHS: [&str; 11] = [
+    "/v1/me",
+    "/v1/me/contact",
+    "/v1/me/contact/confirm",
+    "/v1/me/contact/validate",
+    "/v1/me/mailbox",
+    "/v1/me/reservation",
+    "/v1/me/history",
+    "/v1/mailboxes",
+    "/v1/mailboxes/eligibility",
+    "/v1/mailboxes/close",
+    "/v1/providers",
+];
+
+/// The function's routes.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        .route("/v1/me", get(me::show).delete(me::delete))
+        .route("/v1/me/contact", put(contact::set))
+        .route("/v1/me/contact/confirm", post(contact::confirm))
+        .route("/v1/me/contact/validate", post(validate::validate))
+        .route("/v1/me/mailbox", put(mailbox::choose).delete(mailbox::withdraw))
+        .route(
+            "/v1/me/reservation",
+            put(reservation::reserve).delete(reservation::undo),
+        )
+        .route("/v1/me/history", get(history::show))
+        .route("/v1/mailboxes", post(mailboxes::register))
+        .route("/v1/mailboxes/eligibility", post(mailboxes::eligibility))
+        .route("/v1/mailboxes/close", post(mailboxes::close))
+        .route("/v1/providers", get(providers::list));
+    app::app(routes.with_state(Arc::new(app)))
+}

@@ -1,0 +1,108 @@
+//! `/v1/me/mailbox`: the citizen's choice of provider.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use infra_aws::{register::Stored, requests::Answer};
+use infra_edge::{
+    body::{Body, Field, Reading},
+    problem::{Kind, Problem},
+    request::{IdempotencyKey, IfMatch},
+};
+use mailbox_register::{
+    directory::Provider,
+    entry::{Actor, Command},
+    mailbox::ProviderId,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    SharedApp,
+    callers::MailboxWriter,
+    contact::text,
+    effect::{Order, Request, unavailable},
+    view::{self, MailboxView, PendingView},
+};
+
+/// The chosen provider.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Choose {
+    provider: Field,
+}
+
+/// Chooses a provider, or switches to it: active at once where it has a mailbox for the person, pending otherwise.
+pub(crate) async fn choose(
+    MailboxWriter(citizen): MailboxWriter,
+    if_match: IfMatch,
+    key: Option<IdempotencyKey>,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<Choose>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let providers = app
+        .directory
+        .providers(now)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let mut reading = Reading::default();
+    let provider = reading.required("provider", value.provider, |text| {
+        let id: ProviderId = text.parse().map_err(|_| Kind::UnknownProvider)?;
+        providers
+            .iter()
+            .any(|provider| provider.id == id && provider.validity.holds(now))
+            .then_some(id)
+            .ok_or(Kind::UnknownProvider)
+    });
+    let provider = reading.finish(provider)?;
+
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: key.as_ref(),
+        content: ["PUT /v1/me/mailbox", text(&raw)],
+    };
+    let answer = app
+        .once(request, now, async |claim| {
+            let order = Order {
+                person: &citizen.person,
+                actor: Actor::Citizen,
+                command: Command::Choose(provider.clone()),
+                if_match: Some(&if_match),
+                besides: Vec::new(),
+            };
+            app.transition(order, claim, now, |step| chosen(step.after, &providers))
+                .await
+        })
+        .await?;
+    Ok(view::respond(answer))
+}
+
+/// The answer to a choice: the active mailbox, or the choice that is pending.
+fn chosen(stored: Option<&Stored>, providers: &[Provider]) -> Answer {
+    let version = Some(view::version(stored));
+    if let Some(pending) = PendingView::of(stored, providers) {
+        return view::answer(StatusCode::ACCEPTED, version, &json!({ "pending": pending }));
+    }
+    let active = stored
+        .and_then(|stored| stored.entry.registration())
+        .and_then(|registration| registration.mailboxes.active())
+        .map(|mailbox| MailboxView::new(mailbox, true));
+    view::answer(StatusCode::OK, version, &json!({ "mailbox": active }))
+}
+
+/// Withdraws the choice; the mailbox stays registered.
+pub(crate) async fn withdraw(
+    MailboxWriter(citizen): MailboxWriter,
+    if_match: IfMatch,
+    key: Option<IdempotencyKey>,
+    State(app): State<SharedApp>,
+) -> Result<Response, Problem> {
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: key.as_ref(),
+        content: ["DELETE /v1/me/mailbox", ""],
+    };
+    let answer = app
+        .change_own(&citizen, request, Command::Withdraw, Some(&if_match))
+        .await?;
+    Ok(view::to_citizen(answer, &citizen.person))
+}

@@ -1,0 +1,200 @@
+//! `/v1/mailboxes`: what providers do.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use infra_aws::requests::Answer;
+use infra_edge::{
+    body::{Body, Field, Reading},
+    problem::{Kind, Problem},
+    request::IdempotencyKey,
+};
+use mailbox_register::{
+    caller::Machine,
+    entry::{self, Actor, Command, Ineligible, Registering},
+    mailbox::{Certificate, MailboxAddress, ProviderId},
+    person::{PersonIdentifier, Population},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    SharedApp,
+    callers::ProviderCaller,
+    contact::text,
+    effect::{Order, Request, Step, unavailable},
+    view,
+};
+
+/// Whom it is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct About {
+    person: Field,
+}
+
+impl About {
+    fn person(self, population: Population) -> Result<PersonIdentifier, Problem> {
+        let mut reading = Reading::default();
+        let person = read_person(&mut reading, self.person, population);
+        reading.finish(person)
+    }
+}
+
+fn read_person(reading: &mut Reading, field: Field, population: Population) -> Option<PersonIdentifier> {
+    // A number in place of a text is no identifier either.
+    match field {
+        Field::Given(value) if !value.is_string() => reading.refuse("person", Kind::InvalidIdentifier),
+        field => reading.required("person", field, |text| {
+            PersonIdentifier::parse(text, population).map_err(|_| Kind::InvalidIdentifier)
+        }),
+    }
+}
+
+/// Whether the person may choose the calling provider.
+#[derive(Serialize)]
+struct Eligibility {
+    eligible: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Ineligible>,
+}
+
+/// Says whether a person may choose the calling provider, and why not.
+pub(crate) async fn eligibility(
+    ProviderCaller { provider, .. }: ProviderCaller,
+    State(app): State<SharedApp>,
+    Body { value, .. }: Body<About>,
+) -> Result<Response, Problem> {
+    let person = value.person(app.population)?;
+    let key = app.secret.person_key(&person);
+    let stored = app
+        .register
+        .entries()
+        .one(&key)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let reason = entry::eligibility(stored.as_ref().map(|stored| &stored.entry), &provider.id).err();
+    let eligible = reason.is_none();
+    Ok(Json(Eligibility { eligible, reason }).into_response())
+}
+
+/// A mailbox to register or update.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RegisterMailbox {
+    person: Field,
+    address: Field,
+    certificate: Field,
+}
+
+/// Registers a mailbox of the calling provider, or updates it.
+pub(crate) async fn register(
+    ProviderCaller { machine, provider }: ProviderCaller,
+    key: IdempotencyKey,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<RegisterMailbox>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let mut reading = Reading::default();
+    let person = read_person(&mut reading, value.person, app.population);
+    let address = reading.required("address", value.address, |text| {
+        MailboxAddress::try_from(text.to_owned()).map_err(|_| Kind::InvalidMailboxAddress)
+    });
+    let certificate = reading.optional("certificate", value.certificate, |text| {
+        Certificate::parse(text, now).map_err(|_| Kind::InvalidCertificate)
+    });
+    let (person, address) = reading.finish(person.zip(address))?;
+
+    let command = Command::RegisterMailbox(Registering {
+        provider: provider.id.clone(),
+        address,
+        certificate,
+    });
+    let answer = change(
+        &app,
+        &machine,
+        &key,
+        ("POST /v1/mailboxes", text(&raw)),
+        &person,
+        command,
+        |step| registered(step, &provider.id),
+    );
+    Ok(view::respond(answer.await?))
+}
+
+/// 201 for a mailbox that was not there, 200 for one that was; and how the person was told, if it is active.
+fn registered(step: &Step<'_>, provider: &ProviderId) -> Answer {
+    let mailbox = |stored: Option<&infra_aws::register::Stored>| {
+        let registration = stored?.entry.registration()?;
+        let mailbox = registration.mailboxes.of(provider)?;
+        Some((registration.mailboxes.is_active(provider), mailbox.confirmed_by))
+    };
+    let status = if mailbox(step.before).is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let (active, confirmed_by) = mailbox(step.after).unwrap_or_default();
+    let confirmation = confirmed_by.map_or("none", |channel| channel.as_str());
+    view::answer(status, None, &json!({ "active": active, "confirmation": confirmation }))
+}
+
+/// Closes the calling provider's mailbox.
+pub(crate) async fn close(
+    ProviderCaller { machine, provider }: ProviderCaller,
+    key: IdempotencyKey,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<About>,
+) -> Result<Response, Problem> {
+    let person = value.person(app.population)?;
+    let command = Command::CloseMailbox(provider.id.clone());
+    let answer = change(
+        &app,
+        &machine,
+        &key,
+        ("POST /v1/mailboxes/close", text(&raw)),
+        &person,
+        command,
+        |_| view::answer(StatusCode::OK, None, &json!({ "closed": true })),
+    );
+    Ok(view::respond(answer.await?))
+}
+
+async fn change(
+    app: &SharedApp,
+    machine: &Machine,
+    key: &IdempotencyKey,
+    (route, body): (&str, &str),
+    person: &PersonIdentifier,
+    command: Command,
+    answer: impl Fn(&Step<'_>) -> Answer,
+) -> Result<Answer, Problem> {
+    let now = app.clock.now();
+    let organisation = machine.organisation.to_string();
+    let request = Request {
+        caller: &organisation,
+        key: Some(key),
+        content: [route, body],
+    };
+    app.once(request, now, async |claim| {
+        let order = Order {
+            person,
+            actor: Actor::Organisation {
+                organisation: machine.organisation,
+            },
+            command,
+            if_match: None,
+            besides: Vec::new(),
+        };
+        app.transition(order, claim, now, answer).await
+    })
+    .await
+    .map_err(|problem| match problem.kind() {
+        // To a provider, somebody who is not in the register and somebody without its mailbox are the same.
+        Kind::NotRegistered => Kind::MailboxNotFound.into(),
+        _ => problem,
+    })
+}

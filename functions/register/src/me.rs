@@ -1,0 +1,66 @@
+//! `/v1/me`: the citizen's own entry.
+
+use axum::{extract::State, response::Response};
+use infra_edge::{
+    caller::CitizenCaller,
+    problem::Problem,
+    request::{IdempotencyKey, IfMatch},
+};
+use mailbox_register::entry::{Actor, Command, DeletionReason};
+
+use crate::{
+    SharedApp,
+    callers::ContactWriter,
+    effect::{Order, Request, unavailable},
+    view,
+};
+
+/// Shows the entry. What the token's scopes do not cover is left out.
+pub(crate) async fn show(
+    CitizenCaller(citizen): CitizenCaller,
+    State(app): State<SharedApp>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let key = app.secret.person_key(&citizen.person);
+    let stored = app
+        .register
+        .entries()
+        .one(&key)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let providers = app
+        .directory
+        .providers(now)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let answer = view::own_entry(stored.as_ref(), &citizen, &providers, now);
+    Ok(view::to_citizen(answer, &citizen.person))
+}
+
+/// Deletes the entry at the person's own wish.
+pub(crate) async fn delete(
+    ContactWriter(citizen): ContactWriter,
+    if_match: IfMatch,
+    key: Option<IdempotencyKey>,
+    State(app): State<SharedApp>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: key.as_ref(),
+        content: ["DELETE /v1/me", ""],
+    };
+    let answer = app
+        .once(request, now, async |claim| {
+            let order = Order {
+                person: &citizen.person,
+                actor: Actor::Citizen,
+                command: Command::Delete(DeletionReason::OwnWish),
+                if_match: Some(&if_match),
+                besides: Vec::new(),
+            };
+            app.transition(order, claim, now, |_| view::empty_answer(None)).await
+        })
+        .await?;
+    Ok(view::respond(answer))
+}

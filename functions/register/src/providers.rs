@@ -1,0 +1,50 @@
+//! `/v1/providers`: who offers mailboxes. For anyone.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use infra_edge::problem::Problem;
+use mailbox_register::{mailbox::ProviderId, organisation::OrganisationNumber};
+use serde::Serialize;
+
+use crate::{SharedApp, effect::unavailable};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProviderView<'a> {
+    provider: &'a ProviderId,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organisation: Option<OrganisationNumber>,
+    sign_up: &'a str,
+    support: &'a str,
+}
+
+#[derive(Serialize)]
+struct Providers<'a> {
+    providers: Vec<ProviderView<'a>>,
+}
+
+/// Lists the providers that can be chosen today.
+pub(crate) async fn list(State(app): State<SharedApp>) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let all = app
+        .directory
+        .providers(now)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let providers = all
+        .iter()
+        .filter(|provider| provider.validity.holds(now))
+        .map(|provider| ProviderView {
+            provider: &provider.id,
+            name: &provider.name,
+            organisation: provider.organisation(now),
+            sign_up: &provider.sign_up,
+            support: &provider.support,
+        })
+        .collect();
+    Ok(Json(Providers { providers }).into_response())
+}

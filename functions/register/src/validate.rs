@@ -1,0 +1,169 @@
+//! `/v1/me/contact/validate`: the code that a person received.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use infra_aws::{
+    codes::{Attempt, Codes, TooSoon},
+    requests::{Answer, Claim},
+};
+use infra_edge::{
+    body::{Body, Field, Reading},
+    problem::{Kind, Problem},
+    request::{IdempotencyKey, IfMatch},
+};
+use jiff::Timestamp;
+use mailbox_register::{
+    caller::Citizen,
+    code::Code,
+    contact::{Address, Channel},
+    entry::{Actor, Command},
+    person::PersonKey,
+};
+use serde::Deserialize;
+
+use crate::{
+    App, SharedApp,
+    callers::ContactWriter,
+    contact::{parse_channel, text},
+    effect::{Done, Order, Request, not_committed, unavailable},
+    view,
+};
+
+/// A code received on a channel; without `code`: send me one (again).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Validate {
+    channel: Field,
+    code: Field,
+}
+
+/// Takes a code, or sends one again.
+pub(crate) async fn validate(
+    ContactWriter(citizen): ContactWriter,
+    key: IdempotencyKey,
+    if_match: Option<IfMatch>,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<Validate>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let mut reading = Reading::default();
+    let channel = reading.required("channel", value.channel, parse_channel);
+    let code = reading.optional("code", value.code, |text| {
+        Code::parse(text).map_err(|_| Kind::WrongCode)
+    });
+    let channel = reading.finish(channel)?;
+
+    let request = Request {
+        caller: citizen.person.as_str(),
+        key: Some(&key),
+        content: ["POST /v1/me/contact/validate", text(&raw)],
+    };
+    let answer = app
+        .once(request, now, async |claim| {
+            let person = app.secret.person_key(&citizen.person);
+            let address = app.own_address(&person, channel).await?;
+            if let Some(code) = code {
+                let address = address.ok_or(Kind::WrongCode)?;
+                app.take_code(&citizen, &person, address, &code, if_match.as_ref(), claim, now)
+                    .await
+            } else {
+                let address = address.ok_or(Kind::ContactRequired)?;
+                app.send_again(&person, &address, claim, now).await
+            }
+        })
+        .await?;
+    // Only the entry has a version; "sent again" names nobody.
+    Ok(if answer.version.is_some() {
+        view::to_citizen(answer, &citizen.person)
+    } else {
+        view::respond(answer)
+    })
+}
+
+impl App {
+    async fn own_address(&self, person: &PersonKey, channel: Channel) -> Result<Option<Address>, Problem> {
+        let stored = self
+            .register
+            .entries()
+            .one(person)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(stored
+            .as_ref()
+            .and_then(|stored| stored.entry.registration())
+            .and_then(|registration| registration.address(channel)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call, and each is a thing of its own")]
+    async fn take_code(
+        &self,
+        citizen: &Citizen,
+        person: &PersonKey,
+        address: Address,
+        code: &Code,
+        if_match: Option<&IfMatch>,
+        claim: Option<&Claim>,
+        now: Timestamp,
+    ) -> Result<Done, Problem> {
+        let attempt = self
+            .codes
+            .attempt(person, &address, code, now)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let issued = match attempt {
+            Attempt::Right(issued) => issued,
+            Attempt::Wrong => return Err(Kind::WrongCode.into()),
+            Attempt::TooMany(seconds) => return Err(Problem::new(Kind::TooManyRequests).retry_after(seconds)),
+        };
+        let using = self
+            .codes
+            .using(person, address.channel(), &issued)
+            .map_err(|error| unavailable(&error))?;
+        let providers = self
+            .directory
+            .providers(now)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let order = Order {
+            person: &citizen.person,
+            actor: Actor::Citizen,
+            command: Command::Validate(address),
+            if_match,
+            besides: vec![using],
+        };
+        self.transition(order, claim, now, |step| {
+            view::own_entry(step.after, citizen, &providers, now)
+        })
+        .await
+    }
+
+    async fn send_again(
+        &self,
+        person: &PersonKey,
+        address: &Address,
+        claim: Option<&Claim>,
+        now: Timestamp,
+    ) -> Result<Done, Problem> {
+        let last = self
+            .codes
+            .last(person, address.channel())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Codes::may_resend(last.as_ref(), now)
+            .map_err(|TooSoon(seconds)| Problem::new(Kind::TooManyRequests).retry_after(seconds))?;
+        let mut writes = Vec::from(self.issue_code(person, address, last.as_ref(), now)?);
+        let answer: Answer = view::answer(
+            StatusCode::ACCEPTED,
+            None,
+            &serde_json::json!({ "channel": address.channel() }),
+        );
+        if let Some(claim) = claim {
+            let answering = self.requests.answering(claim, &answer);
+            writes.push(answering.map_err(|error| unavailable(&error))?);
+        }
+        self.register
+            .commit(writes)
+            .await
+            .map_err(|error| not_committed(&error))?;
+        Ok(Done::with_answer_stored(answer))
+    }
+}

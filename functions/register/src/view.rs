@@ -1,0 +1,171 @@
+//! Answers about the citizen's own entry.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use infra_aws::{register::Stored, requests::Answer};
+use infra_edge::{
+    person::{PersonView, Shown},
+    request::etag,
+};
+use jiff::Timestamp;
+use mailbox_register::{
+    caller::{Citizen, Fields},
+    contact::Channel,
+    directory::Provider,
+    mailbox::{Mailbox, ProviderId},
+    person::PersonIdentifier,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// One of the person's mailboxes.
+#[derive(Serialize)]
+pub(crate) struct MailboxView<'a> {
+    pub(crate) provider: &'a ProviderId,
+    pub(crate) address: &'a str,
+    pub(crate) state: MailboxState,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MailboxState {
+    Active,
+    Registered,
+}
+
+impl<'a> MailboxView<'a> {
+    pub(crate) fn new(mailbox: &'a Mailbox, is_active: bool) -> Self {
+        Self {
+            provider: &mailbox.provider,
+            address: mailbox.address.as_str(),
+            state: if is_active {
+                MailboxState::Active
+            } else {
+                MailboxState::Registered
+            },
+        }
+    }
+}
+
+/// A choice that waits for its provider.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PendingView<'a> {
+    pub(crate) provider: &'a ProviderId,
+    /// Where the person gets a mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_up: Option<&'a str>,
+    pub(crate) chosen_at: Timestamp,
+}
+
+impl<'a> PendingView<'a> {
+    pub(crate) fn of(stored: Option<&'a Stored>, providers: &'a [Provider]) -> Option<Self> {
+        let pending = stored?.entry.registration()?.mailboxes.pending()?;
+        Some(Self {
+            provider: &pending.provider,
+            sign_up: providers
+                .iter()
+                .find(|provider| provider.id == pending.provider)
+                .map(|provider| provider.sign_up.as_str()),
+            chosen_at: pending.chosen_at,
+        })
+    }
+}
+
+/// The citizen's own entry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnView<'a> {
+    #[serde(flatten)]
+    person: PersonView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferred_channel: Option<Channel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailboxes: Option<Vec<MailboxView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_choice: Option<PendingView<'a>>,
+}
+
+/// The answer that shows citizens their own entry, without the identity number: see [`to_citizen`].
+pub(crate) fn own_entry(stored: Option<&Stored>, citizen: &Citizen, providers: &[Provider], now: Timestamp) -> Answer {
+    let fields = Fields::of_citizen(&citizen.scopes);
+    let shown = Shown {
+        entry: stored.map(|stored| &stored.entry),
+        email_shared: stored.is_some_and(|stored| stored.email_shared),
+        mobile_shared: stored.is_some_and(|stored| stored.mobile_shared),
+        providers,
+    };
+    let registration = stored.and_then(|stored| stored.entry.registration());
+    let mailboxes = registration.filter(|_| fields.mailbox).map(|registration| {
+        let mailboxes = &registration.mailboxes;
+        mailboxes
+            .registered()
+            .map(|mailbox| MailboxView::new(mailbox, mailboxes.is_active(&mailbox.provider)))
+            .collect()
+    });
+    let view = OwnView {
+        person: shown.to_self(fields, now),
+        reserved_at: registration.and_then(|registration| registration.reserved_at),
+        preferred_channel: registration
+            .filter(|_| fields.contact)
+            .and_then(|registration| registration.preferred_channel),
+        mailboxes,
+        pending_choice: PendingView::of(stored, providers).filter(|_| fields.mailbox),
+    };
+    answer(StatusCode::OK, Some(version(stored)), &view)
+}
+
+/// The entry's version; 0 for a person who is not in the register.
+pub(crate) fn version(stored: Option<&Stored>) -> u64 {
+    stored.map_or(0, |stored| stored.entry.version)
+}
+
+/// An answer to be stored and given.
+pub(crate) fn answer(status: StatusCode, version: Option<u64>, body: &impl Serialize) -> Answer {
+    Answer {
+        status: status.as_u16(),
+        version,
+        // Only maps with keys that are no texts fail to serialise: there are none.
+        body: serde_json::to_string(body).unwrap_or_default(),
+    }
+}
+
+/// An answer without a body.
+pub(crate) const fn empty_answer(version: Option<u64>) -> Answer {
+    Answer {
+        status: StatusCode::NO_CONTENT.as_u16(),
+        version,
+        body: String::new(),
+    }
+}
+
+/// The answer as it leaves, as it is.
+pub(crate) fn respond(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = if answer.body.is_empty() {
+        status.into_response()
+    } else {
+        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        (status, json, answer.body).into_response()
+    };
+    let tag = answer
+        .version
+        .and_then(|version| HeaderValue::from_str(&etag(version)).ok());
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The answer with the citizen's identity number, which comes from the token each time: no stored answer holds it.
+pub(crate) fn to_citizen(mut answer: Answer, person: &PersonIdentifier) -> Response {
+    if let Ok(mut body) = serde_json::from_str::<Map<String, Value>>(&answer.body) {
+        body.insert("person".to_owned(), person.as_str().into());
+        answer.body = Value::Object(body).to_string();
+    }
+    respond(answer)
+}

@@ -1,0 +1,23 @@
+//! The register's secret, wrapped by a KMS key. Nobody ever sees it in clear: KMS makes it and unwraps it.
+
+use aws_sdk_kms::{Client, primitives::Blob};
+use mailbox_register::secret::Secret;
+
+use crate::error::{StoreError, cause};
+
+/// Unwraps the secret.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], if KMS does not unwrap it; [`StoreError::Unreadable`], if it is not a secret.
+pub async fn unwrap(client: &Client, wrapped: Vec<u8>) -> Result<Secret, StoreError> {
+    let unwrapped = client
+        .decrypt()
+        .ciphertext_blob(Blob::new(wrapped))
+        .send()
+        .await
+        .map_err(|error| StoreError::Unavailable(cause(&error).to_owned()))?;
+    let plaintext = unwrapped
+        .plaintext
+        .ok_or(StoreError::Unreadable("the wrapped secret"))?;
+    Secret::try_from(plaintext.as_ref()).map_err(|_| StoreError::Unreadable("the wrapped secret"))
+}

@@ -1,0 +1,22 @@
+//! Adapters to AWS: the tables, the send queues, SMS and e-mail, and the key that guards the register's secret.
+//!
+//! One file per table or service. A transition's writes are collected and committed together, see
+//! [`transaction`].
+
+pub mod addresses;
+pub mod codes;
+pub mod directory;
+pub mod disclosures;
+pub mod email;
+pub mod error;
+mod item;
+pub mod keys;
+pub mod notices;
+pub mod queues;
+pub mod register;
+pub mod requests;
+mod retry;
+pub mod sdk;
+pub mod sending;
+pub mod sms;
+pub mod transaction;

@@ -1,0 +1,159 @@
+//! The outbox: notices and where each is in its life.
+
+use aws_sdk_dynamodb::{Client, types::Put};
+use jiff::Timestamp;
+use mailbox_register::notice::{Notice, NoticeId};
+use serde::Deserialize;
+
+use crate::{
+    error::StoreError,
+    item::{self, Item, number, text},
+    transaction::{Part, Write},
+};
+
+/// What still has to happen is spread over this many partitions of the index.
+pub const DUE_BUCKETS: u8 = 16;
+const DUE_INDEX: &str = "due";
+
+/// The table `notices`.
+#[derive(Debug, Clone)]
+pub struct Notices {
+    client: Client,
+    table: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Due {
+    id: NoticeId,
+    /// Milliseconds since 1970.
+    due_at: i64,
+}
+
+impl Notices {
+    /// Notices in `table`.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// The write that adds a notice, for the transaction of what it tells.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub fn adding(&self, notice: &Notice) -> Result<Write, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row(notice)?))
+            .condition_expression("attribute_not_exists(id)");
+        Write::put(Part::Notice, put)
+    }
+
+    /// A notice as of now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, id: NoticeId) -> Result<Option<Notice>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", text(id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        found.item.map(|item| item::read("notices", item)).transpose()
+    }
+
+    /// Stores the next step of a notice, if nobody has taken one since it was read. Says whether it was stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn step(&self, read: &Notice, next: &Notice) -> Result<bool, StoreError> {
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row(next)?))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", number(read.epoch))
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception,
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a connection before the first event, by a read that finds nothing. Its result does not matter.
+    pub async fn prime(&self) {
+        let _ = self.get(NoticeId(uuid::Uuid::nil())).await;
+    }
+
+    /// When the next notice has to be looked at, after `now`; none if nothing is to happen any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut next = None::<Timestamp>;
+        for bucket in 0..DUE_BUCKETS {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(DUE_INDEX)
+                .key_condition_expression("dueBucket = :bucket AND dueAt > :now")
+                .expression_attribute_values(":bucket", number(bucket))
+                .expression_attribute_values(":now", number(now.as_millisecond()))
+                .limit(1)
+                .send()
+                .await?;
+            for item in page.items.unwrap_or_default() {
+                let due: Due = item::read("notices", item)?;
+                let at = Timestamp::from_millisecond(due.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        Ok(next)
+    }
+
+    /// The notices of a bucket that something has to happen to at `now`, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(&self, bucket: u8, now: Timestamp, limit: i32) -> Result<Vec<NoticeId>, StoreError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("dueBucket = :bucket AND dueAt <= :now")
+            .expression_attribute_values(":bucket", number(bucket))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .limit(limit)
+            .send()
+            .await?;
+        page.items
+            .into_iter()
+            .flatten()
+            .map(|item| item::read::<Due>("notices", item).map(|due| due.id))
+            .collect()
+    }
+}
+
+/// The item of a notice. It is in the index for as long as something still has to happen to it.
+fn row(notice: &Notice) -> Result<Item, StoreError> {
+    let mut row = item::write("notices", notice)?;
+    if let Some(wake_at) = notice.wake_at() {
+        let bucket = notice.id.0.as_bytes()[0] % DUE_BUCKETS;
+        row.insert("dueBucket".to_owned(), number(bucket));
+        row.insert("dueAt".to_owned(), number(wake_at.as_millisecond()));
+    }
+    Ok(row)
+}

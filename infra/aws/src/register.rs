@@ -1,0 +1,259 @@
+//! The entries and their history.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes, Put, Update},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mailbox_register::{
+    entry::{Change, Entry, Outcome},
+    person::PersonKey,
+};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::{
+    addresses::Sharing,
+    error::StoreError,
+    item::{self, Item, number, text},
+    retry,
+    transaction::{self, CommitError, Part, Write},
+};
+
+/// Persons in one `BatchGetItem`, DynamoDB's limit.
+const BATCH: usize = 100;
+/// `BatchGetItem` calls in flight for one request.
+const CONCURRENT_BATCHES: usize = 10;
+
+/// An entry as it is stored, with what is known of it besides.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    /// The entry.
+    pub entry: Entry,
+    /// Whether another person has the same e-mail.
+    #[serde(default)]
+    pub email_shared: bool,
+    /// Whether another person has the same mobile.
+    #[serde(default)]
+    pub mobile_shared: bool,
+}
+
+impl Stored {
+    /// What is stored once a transition is.
+    pub fn after(before: Option<&Self>, entry: Entry, sharing: &Sharing) -> Self {
+        let was = |flag: fn(&Self) -> bool| before.is_some_and(flag);
+        Self {
+            entry,
+            email_shared: sharing.email.unwrap_or_else(|| was(|stored| stored.email_shared)),
+            mobile_shared: sharing.mobile.unwrap_or_else(|| was(|stored| stored.mobile_shared)),
+        }
+    }
+}
+
+/// The table `register`, to be read.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    client: Client,
+    table: String,
+}
+
+impl Entries {
+    /// Entries in `table`.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// A person's entry as of now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn one(&self, person: &PersonKey) -> Result<Option<Stored>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("person", text(person.as_str()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        found.item.map(|item| item::read("register", item)).transpose()
+    }
+
+    /// The entries of many persons; who is not in the answer is not in the register. Eventually consistent.
+    ///
+    /// What DynamoDB leaves unprocessed is asked for again until `deadline`; then the whole fails: an unread entry
+    /// must never look like no entry.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn many(
+        &self,
+        persons: &[PersonKey],
+        deadline: Instant,
+    ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
+        let unique: Vec<_> = persons.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
+        let batches: Vec<_> = unique.chunks(BATCH).map(<[PersonKey]>::to_vec).collect();
+        stream::iter(batches)
+            .map(|batch| self.batch(batch, deadline))
+            .buffer_unordered(CONCURRENT_BATCHES)
+            .try_fold(HashMap::with_capacity(unique.len()), |mut all, batch| async {
+                all.extend(batch);
+                Ok(all)
+            })
+            .await
+    }
+
+    async fn batch(&self, persons: Vec<PersonKey>, deadline: Instant) -> Result<Vec<(PersonKey, Stored)>, StoreError> {
+        let keys = persons
+            .iter()
+            .map(|person| Item::from([("person".to_owned(), text(person.as_str()))]));
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .build()
+            .map_err(|_| StoreError::Unwritable("register"))?;
+        let mut unread = HashMap::from([(self.table.clone(), keys)]);
+        let mut found = Vec::with_capacity(persons.len());
+        for attempt in 0.. {
+            let batch = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(unread))
+                .send()
+                .await?;
+            for item in batch.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                let Some(AttributeValue::S(key)) = item.get("person") else {
+                    return Err(StoreError::Unreadable("register"));
+                };
+                let key = PersonKey::from_stored(key);
+                found.push((key, item::read("register", item)?));
+            }
+            unread = batch.unprocessed_keys.unwrap_or_default();
+            if unread.is_empty() {
+                return Ok(found);
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            retry::wait(attempt, Duration::from_millis(25), Duration::from_millis(800)).await;
+        }
+        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+    }
+
+    /// Opens a connection before the first request, by a read that finds nothing. Its result does not matter.
+    pub async fn prime(&self) {
+        let _ = self.one(&PersonKey::from_stored("v1#")).await;
+    }
+}
+
+/// The tables `register` and `changes`, to be read and written.
+#[derive(Debug, Clone)]
+pub struct Register {
+    entries: Entries,
+    changes: String,
+}
+
+impl Register {
+    /// Entries in `table`, their history in `changes`.
+    pub const fn new(client: Client, table: String, changes: String) -> Self {
+        Self {
+            entries: Entries::new(client, table),
+            changes,
+        }
+    }
+
+    /// The entries, to be read.
+    pub const fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// The writes of a transition: the entry, on the version it was made from, and its change.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub fn writes(&self, person: &PersonKey, outcome: &Outcome, sharing: &Sharing) -> Result<Vec<Write>, StoreError> {
+        let before = outcome.entry.version - 1;
+        let mut assignments = vec!["version = :version", "entry = :entry"];
+        let mut update = Update::builder()
+            .table_name(&self.entries.table)
+            .key("person", text(person.as_str()))
+            .expression_attribute_values(":version", number(outcome.entry.version))
+            .expression_attribute_values(":entry", item::attribute("register", &outcome.entry)?);
+        if let Some(shared) = sharing.email {
+            assignments.push("emailShared = :emailShared");
+            update = update.expression_attribute_values(":emailShared", AttributeValue::Bool(shared));
+        }
+        if let Some(shared) = sharing.mobile {
+            assignments.push("mobileShared = :mobileShared");
+            update = update.expression_attribute_values(":mobileShared", AttributeValue::Bool(shared));
+        }
+        update = update.update_expression(format!("SET {}", assignments.join(", ")));
+        update = if before == 0 {
+            update.condition_expression("attribute_not_exists(person)")
+        } else {
+            update
+                .condition_expression("version = :before")
+                .expression_attribute_values(":before", number(before))
+        };
+        let mut change = item::write("changes", &outcome.change)?;
+        change.insert("person".to_owned(), text(person.as_str()));
+        let change = Put::builder()
+            .table_name(&self.changes)
+            .set_item(Some(change))
+            .condition_expression("attribute_not_exists(person)");
+        let mut writes = vec![Write::update(Part::Entry, update)?, Write::put(Part::Entry, change)?];
+        for (other, flag, shared) in &sharing.others {
+            let update = Update::builder()
+                .table_name(&self.entries.table)
+                .key("person", text(other.as_str()))
+                .update_expression(format!("SET {flag} = :shared"))
+                .condition_expression("attribute_exists(person)")
+                .expression_attribute_values(":shared", AttributeValue::Bool(*shared));
+            writes.push(Write::update(Part::Address, update)?);
+        }
+        Ok(writes)
+    }
+
+    /// Stores writes together, those of other tables with them.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        transaction::commit(&self.entries.client, writes).await
+    }
+
+    /// A page of a person's changes, newest first, of versions below `before`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn history(
+        &self,
+        person: &PersonKey,
+        before: Option<u64>,
+        limit: i32,
+    ) -> Result<Vec<Change>, StoreError> {
+        let page = self
+            .entries
+            .client
+            .query()
+            .table_name(&self.changes)
+            .key_condition_expression("person = :person AND version < :before")
+            .expression_attribute_values(":person", text(person.as_str()))
+            .expression_attribute_values(":before", number(before.unwrap_or(u64::MAX)))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(limit)
+            .send()
+            .await?;
+        page.items
+            .into_iter()
+            .flatten()
+            .map(|item| item::read("changes", item))
+            .collect()
+    }
+}

@@ -1,0 +1,19 @@
+//! Waiting before another try.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// Full jitter: a random wait of at most `first · 2^attempt`, capped at `longest`.
+///
+/// Callers that were turned away together do not come back together.
+pub(crate) async fn wait(attempt: u32, first: Duration, longest: Duration) {
+    let ceiling = first.saturating_mul(1 << attempt.min(16)).min(longest);
+    tokio::time::sleep(ceiling.mul_f64(fraction())).await;
+}
+
+/// A random number from 0 to 1.
+fn fraction() -> f64 {
+    let (high, _) = Uuid::new_v4().as_u64_pair();
+    f64::from(u32::try_from(high >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}

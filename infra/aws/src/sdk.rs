@@ -1,0 +1,60 @@
+//! The SDK's configuration, put together by hand from what Lambda gives: `aws-config`'s chain of providers costs
+//! start-up time and size, and finds nothing more.
+
+use std::time::Duration;
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::SdkConfig;
+
+/// Credentials or region are missing from the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the environment lacks AWS_REGION or credentials")]
+pub struct NoAws;
+
+/// The configuration for all clients.
+///
+/// Timeouts are short: an interactive request waits for nothing longer, and a dead connection is found out early.
+///
+/// # Errors
+/// [`NoAws`].
+pub fn config(read: &dyn Fn(&str) -> Option<String>) -> Result<SdkConfig, NoAws> {
+    let credentials = Credentials::new(
+        read("AWS_ACCESS_KEY_ID").ok_or(NoAws)?,
+        read("AWS_SECRET_ACCESS_KEY").ok_or(NoAws)?,
+        read("AWS_SESSION_TOKEN"),
+        None,
+        "lambda",
+    );
+    let mut config = SdkConfig::builder()
+        .behavior_version(behavior())
+        .region(Region::new(read("AWS_REGION").ok_or(NoAws)?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(timeouts());
+    // For a stack of stand-ins: all services at one address. Per service, the SDK reads AWS_ENDPOINT_URL_<SERVICE>
+    // only through `aws-config`; see `endpoint`.
+    config.set_endpoint_url(read("AWS_ENDPOINT_URL"));
+    Ok(config.build())
+}
+
+/// The configuration with one service's own endpoint, if `AWS_ENDPOINT_URL_<SERVICE>` names one.
+pub fn endpoint(config: &SdkConfig, service: &str, read: &dyn Fn(&str) -> Option<String>) -> SdkConfig {
+    match read(&format!("AWS_ENDPOINT_URL_{service}")) {
+        Some(url) => config.to_builder().endpoint_url(url).build(),
+        None => config.clone(),
+    }
+}
+
+/// The SDK behaviour the register was tested with.
+pub fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .operation_timeout(Duration::from_secs(8))
+        .build()
+}

@@ -1,0 +1,172 @@
+//! What every HTTP function does alike: refuse what no route takes, never let an answer be stored, log and count.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt as _;
+use lambda_http::request::RequestContext;
+
+use crate::{
+    caller,
+    problem::{Kind, Problem},
+    telemetry,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A function's routes with all that surrounds them.
+pub fn app(routes: Router) -> Router {
+    routes
+        .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
+        .fallback(async || Problem::new(Kind::NotFound))
+        .layer(middleware::from_fn(surround))
+}
+
+async fn surround(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request);
+    let method = request.method().clone();
+    // The route's pattern, not the path: a caller can write anything into a path.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
+    let who = telemetry::caller_label(&caller::verdict(request.extensions()));
+
+    let answer = if accepts_json(request.headers()) {
+        AssertUnwindSafe(next.run(request)).catch_unwind().await
+    } else {
+        Ok(Problem::new(Kind::NotAcceptable).into_response())
+    };
+    let panicked = answer.is_err();
+    let mut response = answer.unwrap_or_else(|_| Problem::new(Kind::Internal).into_response());
+
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    telemetry::request(&telemetry::Request {
+        id: &id,
+        method: method.as_str(),
+        route: &route,
+        caller: who,
+        status: response.status(),
+        duration: started.elapsed(),
+        panicked,
+    });
+    response
+}
+
+/// The gateway's identity of the request.
+fn request_id(request: &Request) -> String {
+    let id = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    id.unwrap_or_default()
+}
+
+/// Whether the caller can read JSON. Without `Accept` everybody can.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    values.peek().is_none()
+        || values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(admits_json)
+}
+
+fn admits_json(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let refused = parts.any(|parameter| {
+        parameter
+            .strip_prefix("q=")
+            .and_then(|weight| weight.parse::<f32>().ok())
+            .is_some_and(|weight| weight <= 0.0)
+    });
+    !refused
+        && matches!(
+            media.as_str(),
+            "*/*" | "application/*" | "application/json" | "application/problem+json"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::StatusCode, routing::get};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn sample() -> Router {
+        app(Router::new()
+            .route("/here", get(async || "here"))
+            .route("/broken", get(async || -> &'static str { panic!("a fault of ours") })))
+    }
+
+    async fn ask(method: &str, path: &str, accept: Option<&str>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        sample().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_no_route_takes_is_a_problem() {
+        let response = ask("GET", "/nowhere", None).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let response = ask("POST", "/here", None).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["allow"], "GET,HEAD");
+    }
+
+    #[tokio::test]
+    async fn no_answer_may_be_stored() {
+        for path in ["/here", "/nowhere", "/broken"] {
+            assert_eq!(ask("GET", path, None).await.headers()["cache-control"], "no-store");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_and_says_nothing() {
+        let response = ask("GET", "/broken", None).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("fault of ours"));
+    }
+
+    #[tokio::test]
+    async fn whoever_cannot_read_json_gets_nothing_else() {
+        for accept in ["text/html", "application/json;q=0", "application/jose", "*/*;q=0.0", ""] {
+            assert_eq!(
+                ask("GET", "/here", Some(accept)).await.status(),
+                StatusCode::NOT_ACCEPTABLE,
+                "{accept}"
+            );
+        }
+        for accept in [
+            "*/*",
+            "text/html, application/json;q=0.9",
+            "application/*",
+            "Application/JSON",
+        ] {
+            assert_eq!(
+                ask("GET", "/here", Some(accept)).await.status(),
+                StatusCode::OK,
+                "{accept}"
+            );
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP edge that functions share: who calls, what a request may look like, how a refusal reads, and what is
+//! logged and counted.
+
+pub mod app;
+pub mod body;
+pub mod caller;
+pub mod clock;
+pub mod person;
+pub mod problem;
+pub mod request;
+pub mod settings;
+pub mod telemetry;

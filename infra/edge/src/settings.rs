@@ -1,0 +1,51 @@
+//! Settings from the environment, read once at start-up.
+
+/// Where settings come from: the process environment, or a test's own.
+pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+/// A setting that is missing or wrong. Its value is never shown: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Not there, or empty.
+    #[error("the setting {0} is missing")]
+    Missing(String),
+    /// There, but not of the right form.
+    #[error("the setting {0} is not of the right form")]
+    Malformed(String),
+}
+
+impl<'a> Environment<'a> {
+    /// Settings by name.
+    pub const fn new(read: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self(read)
+    }
+
+    /// The process environment.
+    pub const fn process() -> Environment<'static> {
+        Environment(&|name| std::env::var(name).ok())
+    }
+
+    /// A setting that may be left out; an empty one counts as left out.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that must be there.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`].
+    pub fn required(&self, name: &str) -> Result<String, SettingsError> {
+        self.optional(name)
+            .ok_or_else(|| SettingsError::Missing(name.to_owned()))
+    }
+
+    /// A setting that must be there and have a form.
+    ///
+    /// # Errors
+    /// [`SettingsError`], without the value.
+    pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, SettingsError> {
+        self.required(name)?
+            .parse()
+            .map_err(|_| SettingsError::Malformed(name.to_owned()))
+    }
+}

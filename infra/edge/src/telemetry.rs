@@ -1,0 +1,113 @@
+//! What is logged and counted: ids, routes, kinds and figures. Never a body, a header, a token or a person.
+
+use std::{sync::OnceLock, time::Duration};
+
+use axum::http::StatusCode;
+use mailbox_register::caller::Verdict;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::Environment;
+
+type Flush = Box<dyn Fn() -> std::io::Result<()> + Send + Sync>;
+
+static METRICS: OnceLock<Flush> = OnceLock::new();
+
+/// Starts JSON logs and CloudWatch metrics (embedded metric format, on the same standard output) for a function.
+///
+/// Called once, in `main`. Without it (in the local stack and in tests) logs and metrics go wherever those want.
+pub fn start(function: &'static str, environment: &Environment<'_>) {
+    let level = environment.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+    // The SDK and HTTP crates log requests and headers below `warn`.
+    let filter = EnvFilter::try_new(format!("warn,{}", own(&level))).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let logs = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .with_target(false);
+    if logs.try_init().is_err() {
+        return;
+    }
+    let collector = metrics_cloudwatch_embedded::Builder::new()
+        .cloudwatch_namespace("MailboxRegister")
+        .with_dimension("function", function)
+        .init();
+    if let Ok(collector) = collector {
+        METRICS.get_or_init(|| Box::new(|| collector.flush(std::io::stdout())));
+    }
+}
+
+/// The house's own crates at one level.
+fn own(level: &str) -> String {
+    [
+        "authorizer",
+        "dispatch",
+        "infra_aws",
+        "infra_edge",
+        "lookup",
+        "notify",
+        "register",
+    ]
+    .map(|name| format!("{name}={level}"))
+    .join(",")
+}
+
+/// Writes what was counted since the last time. Called at the end of every event: Lambda may freeze after it.
+pub fn flush() {
+    if let Some(flush) = METRICS.get()
+        && let Err(error) = flush()
+    {
+        tracing::warn!(%error, "metrics could not be written");
+    }
+}
+
+/// One request, once it is answered.
+pub(crate) struct Request<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) route: &'a str,
+    pub(crate) caller: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) duration: Duration,
+    pub(crate) panicked: bool,
+}
+
+pub(crate) fn request(request: &Request<'_>) {
+    let milliseconds = request.duration.as_secs_f64() * 1000.0;
+    let status = request.status.as_u16();
+    // A caller's fault is not ours: it is no error in our logs.
+    if request.status.is_server_error() {
+        tracing::error!(
+            request = request.id,
+            method = request.method,
+            route = request.route,
+            caller = request.caller,
+            status,
+            milliseconds,
+            panicked = request.panicked,
+            "failed"
+        );
+    } else {
+        tracing::info!(
+            request = request.id,
+            method = request.method,
+            route = request.route,
+            caller = request.caller,
+            status,
+            milliseconds,
+            "answered"
+        );
+    }
+    metrics::counter!("Requests", "route" => request.route.to_owned(), "status" => status.to_string()).increment(1);
+    metrics::histogram!("Duration", "route" => request.route.to_owned()).record(milliseconds);
+    flush();
+}
+
+/// The kind of caller, never which.
+pub(crate) const fn caller_label(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Citizen(_) => "citizen",
+        Verdict::Organisation(_) => "organisation",
+        Verdict::Refused { .. } => "none",
+    }
+}

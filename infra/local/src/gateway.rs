@@ -1,0 +1,187 @@
+//! What API Gateway does: finds the route, asks the authorizer, and hands the function the event of an HTTP API.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use authorizer::Authorizer;
+use aws_lambda_events::apigw::ApiGatewayV2CustomAuthorizerV2Request;
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use infra_edge::clock::Clock;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::{stack::StackError, template::Template};
+
+/// Bytes that an HTTP API takes in one request.
+const MAX_REQUEST: usize = 10 * 1024 * 1024;
+const DEFAULT_ROUTE: &str = "$default";
+
+/// Routes, the authorizer in front of them, and the functions behind them.
+pub(crate) struct Gateway {
+    routes: BTreeMap<String, Target>,
+    authorizer: Authorizer,
+    clock: Clock,
+}
+
+struct Target {
+    function: Router,
+    has_authorizer: bool,
+}
+
+impl Gateway {
+    /// Every route of the template leads to the function of that name.
+    pub(crate) fn new(
+        template: &Template,
+        functions: &[(&'static str, Router)],
+        authorizer: Authorizer,
+        clock: Clock,
+    ) -> Result<Self, StackError> {
+        let mut routes = BTreeMap::new();
+        for function in template.functions.values() {
+            for route in &function.routes {
+                let code = function.code.as_deref().unwrap_or_default();
+                let (_, router) = functions
+                    .iter()
+                    .find(|(name, _)| code == format!("functions/{name}"))
+                    .ok_or(StackError::Template("an HTTP function"))?;
+                let target = Target {
+                    function: router.clone(),
+                    has_authorizer: route.authorizer.is_some(),
+                };
+                routes.insert(route.path.clone(), target);
+            }
+        }
+        Ok(Self {
+            routes,
+            authorizer,
+            clock,
+        })
+    }
+
+    pub(crate) fn router(self) -> Router {
+        Router::new().fallback(answer).with_state(Arc::new(self))
+    }
+
+    /// The event of payload format 2.0 without what only one of its readers gets.
+    fn event(&self, parts: &Parts, route_key: &str) -> Value {
+        let path = parts.uri.path();
+        let now = self.clock.now();
+        json!({
+            "version": "2.0",
+            "routeKey": route_key,
+            "rawPath": path,
+            "rawQueryString": parts.uri.query().unwrap_or_default(),
+            "headers": joined(&parts.headers),
+            "requestContext": {
+                "accountId": crate::sdk::ACCOUNT,
+                "apiId": "local",
+                "domainName": "localhost",
+                "domainPrefix": "localhost",
+                "http": {
+                    "method": parts.method.as_str(),
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "",
+                },
+                "requestId": Uuid::new_v4().to_string(),
+                "routeKey": route_key,
+                "stage": "$default",
+                "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
+                "timeEpoch": now.as_millisecond(),
+            },
+        })
+    }
+
+    async fn authorize(&self, mut event: Value) -> Result<Value, BadEvent> {
+        event["type"] = "REQUEST".into();
+        event["routeArn"] = "arn:aws:execute-api:eu-north-1:123456789012:local/$default".into();
+        event["identitySource"] = Value::Null;
+        let request: ApiGatewayV2CustomAuthorizerV2Request = serde_json::from_value(event).map_err(|_| BadEvent)?;
+        let response = authorizer::handle(&self.authorizer, request).await;
+        serde_json::to_value(response.context).map_err(|_| BadEvent)
+    }
+}
+
+/// An event that a function cannot read: Lambda fails then, and API Gateway says so.
+struct BadEvent;
+
+impl IntoResponse for BadEvent {
+    fn into_response(self) -> Response {
+        let body = axum::Json(json!({ "message": "Internal Server Error" }));
+        (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+    }
+}
+
+async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST).await else {
+        let body = axum::Json(json!({ "message": "Request Entity Too Large" }));
+        return (StatusCode::PAYLOAD_TOO_LARGE, body).into_response();
+    };
+    let path = parts.uri.path();
+    let (route_key, target) = match gateway.routes.get(path) {
+        Some(target) => (format!("ANY {path}"), target),
+        None => match gateway.routes.get(DEFAULT_ROUTE) {
+            Some(target) => (DEFAULT_ROUTE.to_owned(), target),
+            None => return StatusCode::NOT_FOUND.into_response(),
+        },
+    };
+    match invoke(&gateway, target, &parts, &route_key, &body).await {
+        Ok(response) => response,
+        Err(bad) => bad.into_response(),
+    }
+}
+
+async fn invoke(
+    gateway: &Gateway,
+    target: &Target,
+    parts: &Parts,
+    route_key: &str,
+    body: &Bytes,
+) -> Result<Response, BadEvent> {
+    let mut event = gateway.event(parts, route_key);
+    if target.has_authorizer {
+        let context = gateway.authorize(event.clone()).await?;
+        event["requestContext"]["authorizer"] = json!({ "lambda": context });
+    }
+    match std::str::from_utf8(body) {
+        Ok("") => {}
+        Ok(text) => event["body"] = text.into(),
+        Err(_) => {
+            event["body"] = STANDARD.encode(body).into();
+            event["isBase64Encoded"] = true.into();
+        }
+    }
+    if event.get("isBase64Encoded").is_none() {
+        event["isBase64Encoded"] = false.into();
+    }
+    // The same way into the function as in Lambda: from the event's JSON.
+    let request = lambda_http::request::from_str(&event.to_string()).map_err(|_| BadEvent)?;
+    let request = request.map(|body| Body::from(body.to_vec()));
+    let Ok(response) = target.function.clone().oneshot(request).await;
+    Ok(response)
+}
+
+/// Headers as an HTTP API passes them on: lower case, several of one name joined by commas.
+fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut joined = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        joined
+            .entry(name.as_str().to_owned())
+            .and_modify(|all| {
+                all.push(',');
+                all.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    joined
+}

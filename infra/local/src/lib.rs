@@ -1,0 +1,21 @@
+//! The same functions on embedded parts, in one process.
+//!
+//! Every part listens on a port of its own on loopback, is used through the real AWS SDK, and stops when its handle is
+//! dropped. [`stack::Stack`] puts them together.
+
+pub mod bucket;
+pub mod clock;
+mod control;
+pub mod database;
+mod directory;
+mod drivers;
+mod gateway;
+pub mod loopback;
+pub mod messages;
+pub mod persons;
+pub mod queues;
+pub mod sdk;
+mod settings;
+pub mod stack;
+pub mod template;
+pub mod tokens;

@@ -1,0 +1,70 @@
+//! The functions' settings: those of the template, with the local parts in place of AWS's.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    database::table_name,
+    queues::Queues,
+    template::{Function, Setting, Template},
+    tokens::{AUDIENCE, ID_PORTEN_ISSUER, Issuer, MASKINPORTEN_ISSUER, Tokens},
+};
+
+/// Countries whose mobiles get SMS locally. Sweden's are there because it reserves mobile numbers for fiction.
+const COUNTRIES: &str = "NO,SE";
+
+/// Values that a template refers to.
+pub(crate) struct Settings<'a> {
+    pub(crate) template: &'a Template,
+    pub(crate) queues: &'a Queues,
+    parameters: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Settings<'a> {
+    pub(crate) fn new(template: &'a Template, queues: &'a Queues, tokens: &Tokens) -> Self {
+        let parameters = BTreeMap::from([
+            ("Persons", "synthetic".to_owned()),
+            ("IdPortenIssuer", ID_PORTEN_ISSUER.to_owned()),
+            ("IdPortenKeysUrl", tokens.keys_url(Issuer::IdPorten)),
+            ("IdPortenAudience", AUDIENCE.to_owned()),
+            ("MaskinportenIssuer", MASKINPORTEN_ISSUER.to_owned()),
+            ("MaskinportenKeysUrl", tokens.keys_url(Issuer::Maskinporten)),
+            ("MaskinportenAudience", AUDIENCE.to_owned()),
+            // Not unwrapped here: the local functions get the local secret as it is.
+            ("PersonKeyWrapped", STANDARD.encode("local")),
+            ("OwnerName", "Kontaktregisteret".to_owned()),
+            ("SmsSenderId", "Register".to_owned()),
+            ("EmailSender", "no-reply@register.example.no".to_owned()),
+            ("SmsCountries", COUNTRIES.to_owned()),
+        ]);
+        Self {
+            template,
+            queues,
+            parameters,
+        }
+    }
+
+    /// A function's environment variable.
+    pub(crate) fn read(&self, function: &Function, name: &str) -> Option<String> {
+        match function.environment.get(name)? {
+            Setting::Literal(value) => Some(value.clone()),
+            Setting::Reference(id) => self.reference(id),
+            Setting::Attribute { .. } | Setting::Expression(_) => None,
+        }
+    }
+
+    fn reference(&self, id: &str) -> Option<String> {
+        if let Some(value) = self.parameters.get(id) {
+            return Some(value.clone());
+        }
+        if self.template.tables.contains_key(id) {
+            return Some(table_name(id));
+        }
+        if let Some(default) = self.template.parameters.get(id) {
+            return default.clone();
+        }
+        // A queue's URL; any other resource goes by its own name.
+        self.queues.queue_url(id).or_else(|| Some(id.to_owned()))
+    }
+}

@@ -1,0 +1,461 @@
+//! The whole register on one machine: embedded parts, the functions on them, and what Lambda does in between.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use authorizer::Authorizer;
+use aws_lc_rs::rand;
+use axum::Router;
+use infra_aws::{addresses::Addresses, error::StoreError, register::Register, sending};
+use infra_edge::settings::Environment;
+use jiff::Timestamp;
+use mailbox_register::secret::Secret;
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
+
+use crate::{
+    bucket::{Buckets, BucketsError},
+    clock::MovableClock,
+    control,
+    database::{Database, DatabaseError, table_name},
+    directory::Directory,
+    drivers::Drivers,
+    gateway::Gateway,
+    messages::Messages,
+    persons,
+    queues::{Queues, QueuesError},
+    sdk,
+    settings::Settings,
+    template::{Function, Template, TemplateError},
+    tokens::{Tokens, TokensError},
+};
+
+/// Between two looks at the streams when nothing woke the drivers: queues make messages visible by themselves.
+const IDLE: Duration = Duration::from_millis(500);
+/// Between two ticks, as the template's schedule has it.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How a stack is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The API's port on loopback; 0: any free one.
+    pub port: u16,
+    /// Where the register is kept between runs; none: it is gone at the end.
+    pub data: Option<PathBuf>,
+    /// A time at which the clock stands still; none: the machine's clock.
+    pub frozen_at: Option<Timestamp>,
+    /// Whether streams, queues and the tick are driven by themselves. Without, [`Stack::settle`] and
+    /// [`Stack::tick`] do it, and nothing happens in between.
+    pub driven: bool,
+}
+
+/// Why the stack cannot do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A file, a folder or a port.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The template cannot be read.
+    #[error("the template: {0}")]
+    TemplateFile(#[from] TemplateError),
+    /// The template lacks something the stack is made of.
+    #[error("the template lacks {0}")]
+    Template(&'static str),
+    /// The database.
+    #[error("the database: {0}")]
+    Database(#[from] DatabaseError),
+    /// The queues.
+    #[error("the queues: {0}")]
+    Queues(#[from] QueuesError),
+    /// A call to a queue.
+    #[error("a queue: {0}")]
+    Queue(String),
+    /// The buckets.
+    #[error("the buckets: {0}")]
+    Buckets(#[from] BucketsError),
+    /// The issuers.
+    #[error("the token issuers: {0}")]
+    Tokens(#[from] TokensError),
+    /// A function's settings.
+    #[error("the settings of {0}: {1}")]
+    Settings(&'static str, String),
+    /// The directory.
+    #[error("the directory: {0}")]
+    Directory(String),
+    /// The register.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A test person's story does not hold by the rules.
+    #[error("the test persons do not fit the rules")]
+    TestPersons,
+    /// The secret in the data folder is not one.
+    #[error("the secret in the data folder is not one")]
+    Secret,
+}
+
+/// A running stack. Dropping it stops everything; what is on disk stays.
+pub struct Stack {
+    inner: Arc<Inner>,
+    url: String,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The parts of a stack.
+pub(crate) struct Inner {
+    pub(crate) clock: MovableClock,
+    pub(crate) database: Database,
+    pub(crate) queues: Queues,
+    pub(crate) messages: Messages,
+    pub(crate) tokens: Tokens,
+    pub(crate) directory: Directory,
+    _buckets: Buckets,
+    client: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    secret: Secret,
+    drivers: Drivers,
+    register: Register,
+    addresses: Addresses,
+    /// Rung when a request may have left something to do.
+    asked: Notify,
+}
+
+impl Stack {
+    /// Starts everything and fills in the directory and the test persons.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn start(options: Options) -> Result<Self, StackError> {
+        let folder = options.data.as_deref();
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder)?;
+        }
+        let template = Template::shipped()?;
+        let clock = match options.frozen_at {
+            Some(now) => MovableClock::frozen(now),
+            None => MovableClock::running(folder)?,
+        };
+        let accepted_at = clock.clone();
+        let (database, queues, messages, tokens, buckets) = tokio::try_join!(
+            async {
+                Database::start(&template.tables, folder)
+                    .await
+                    .map_err(StackError::from)
+            },
+            async { Queues::start(&template.queues).await.map_err(StackError::from) },
+            async {
+                Messages::start(move || accepted_at.now(), folder)
+                    .await
+                    .map_err(StackError::from)
+            },
+            async { Tokens::start(folder).await.map_err(StackError::from) },
+            async {
+                Buckets::start(&template.buckets, folder)
+                    .await
+                    .map_err(StackError::from)
+            },
+        )?;
+        let secret = secret(folder)?;
+        let functions = Functions::assemble(template, &database, &queues, &messages, &tokens, &secret, &clock)?;
+        let client = functions.client;
+        let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
+        let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secret.clone());
+        let inner = Arc::new(Inner {
+            clock,
+            database,
+            queues,
+            messages,
+            tokens,
+            directory: Directory::shipped()?,
+            _buckets: buckets,
+            client,
+            sqs: functions.sqs,
+            secret,
+            drivers: functions.drivers,
+            register,
+            addresses,
+            asked: Notify::new(),
+        });
+        inner.furnish().await?;
+
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let router = control::router(Arc::clone(&inner)).merge(functions.gateway.router());
+        let asked = Arc::clone(&inner);
+        let router = router.layer(axum::middleware::map_response(
+            move |response: axum::response::Response| {
+                asked.asked.notify_one();
+                std::future::ready(response)
+            },
+        ));
+        let mut tasks = vec![tokio::spawn(async move {
+            // Ends only with the task.
+            let _ = axum::serve(listener, router).await;
+        })];
+        if options.driven {
+            tasks.push(tokio::spawn(drive(Arc::clone(&inner))));
+        }
+        Ok(Self { inner, url, tasks })
+    }
+
+    /// Where the API is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &MovableClock {
+        &self.inner.clock
+    }
+
+    /// The tables.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// The queues.
+    pub fn queues(&self) -> &Queues {
+        &self.inner.queues
+    }
+
+    /// What was sent, and what goes wrong with sending.
+    pub fn messages(&self) -> &Messages {
+        &self.inner.messages
+    }
+
+    /// The token issuers.
+    pub fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
+    }
+
+    /// A client for the tables.
+    pub fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.inner.client
+    }
+
+    /// What person keys are made with here.
+    pub fn secret(&self) -> &Secret {
+        &self.inner.secret
+    }
+
+    /// Delivers everything that waits in streams and queues.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn settle(&self) -> Result<(), StackError> {
+        self.inner.settle().await
+    }
+
+    /// The tick of the minute, and all that follows from it.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn tick(&self) -> Result<(), StackError> {
+        self.inner.tick().await
+    }
+
+    /// Moves the clock on and does on the way what becomes due, at its time.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn advance_to(&self, target: Timestamp) -> Result<(), StackError> {
+        self.inner.advance_to(target).await
+    }
+
+    /// Waits for the API to end, which it does not by itself.
+    pub async fn serve(mut self) {
+        if let Some(api) = self.tasks.first_mut() {
+            let _ = api.await;
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Inner {
+    /// The directory, and test persons who are not there yet.
+    async fn furnish(&self) -> Result<(), StackError> {
+        self.directory.store(&self.client).await?;
+        let place = persons::Place {
+            register: &self.register,
+            addresses: &self.addresses,
+            secret: &self.secret,
+        };
+        persons::store(&place, self.clock.now()).await
+    }
+
+    pub(crate) async fn settle(&self) -> Result<(), StackError> {
+        self.drivers.settle(&self.database, &self.queues).await
+    }
+
+    async fn tick(&self) -> Result<(), StackError> {
+        self.drivers.tick().await;
+        self.settle().await
+    }
+
+    pub(crate) async fn advance_to(&self, target: Timestamp) -> Result<(), StackError> {
+        self.tick().await?;
+        while let Some(next) = self.next_due().await?
+            && next <= target
+        {
+            self.move_to(next)?;
+            self.tick().await?;
+        }
+        self.move_to(target)?;
+        self.tick().await
+    }
+
+    fn move_to(&self, moment: Timestamp) -> Result<(), StackError> {
+        let by = moment.duration_since(self.clock.now());
+        // The clock runs meanwhile: what it has passed already is no way to go.
+        if by.is_positive() {
+            self.clock.advance(by)?;
+        }
+        Ok(())
+    }
+
+    /// When the next notice has to be looked at, after now.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StackError> {
+        let notices = infra_aws::notices::Notices::new(self.client.clone(), table_name("NoticesTable"));
+        Ok(notices.next_due(self.clock.now()).await?)
+    }
+
+    /// Everything as at the first start.
+    pub(crate) async fn reset(&self) -> Result<(), StackError> {
+        for id in Template::shipped()?.queues.keys() {
+            let Some(url) = self.queues.queue_url(id) else { continue };
+            self.sqs
+                .purge_queue()
+                .queue_url(url)
+                .send()
+                .await
+                .map_err(|error| StackError::Queue(error.to_string()))?;
+        }
+        self.database.reset()?;
+        self.messages.reset()?;
+        self.clock.reset()?;
+        self.furnish().await
+    }
+}
+
+/// Streams and queues whenever there may be something, the tick every minute.
+async fn drive(stack: Arc<Inner>) {
+    let mut ticks = tokio::time::interval(MINUTE);
+    let mut arrivals = stack.queues.arrivals();
+    loop {
+        // The first tick is at once: what an earlier run left in the outbox goes out now.
+        let result = tokio::select! {
+            _ = ticks.tick() => stack.tick().await,
+            () = stack.asked.notified() => stack.settle().await,
+            _ = arrivals.changed() => stack.settle().await,
+            () = tokio::time::sleep(IDLE) => stack.settle().await,
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "the drivers failed");
+            tokio::time::sleep(IDLE).await;
+        }
+    }
+}
+
+/// The functions on the embedded parts.
+struct Functions {
+    gateway: Gateway,
+    drivers: Drivers,
+    client: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+impl Functions {
+    fn assemble(
+        template: &'static Template,
+        database: &Database,
+        queues: &Queues,
+        messages: &Messages,
+        tokens: &Tokens,
+        secret: &Secret,
+        clock: &MovableClock,
+    ) -> Result<Self, StackError> {
+        let settings = Settings::new(template, queues, tokens);
+        let function = |name: &'static str| {
+            template
+                .functions
+                .values()
+                .find(|function| function.code.as_deref() == Some(&format!("functions/{name}")))
+                .ok_or(StackError::Template(name))
+        };
+        fn read<'a>(settings: &'a Settings<'_>, function: &'a Function) -> impl Fn(&str) -> Option<String> + 'a {
+            move |name| settings.read(function, name)
+        }
+        let failed =
+            |name: &'static str| move |error: &dyn std::fmt::Display| StackError::Settings(name, error.to_string());
+
+        let client = aws_sdk_dynamodb::Client::new(&sdk::config(database.url()));
+        let sqs = aws_sdk_sqs::Client::new(&sdk::config(queues.url()));
+        let sender = sending::config(&sdk::config(messages.url()));
+        let now = clock.clock();
+
+        let of = read(&settings, function("authorizer")?);
+        let trusted = authorizer::Settings::read(&of).map_err(|error| failed("authorizer")(&error))?;
+        let authorizer = Authorizer::new(trusted, now.clone()).map_err(|error| failed("authorizer")(&error))?;
+        let of = read(&settings, function("register")?);
+        let register = register::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("register")(&error))?
+            .app(&client, secret, now.clone());
+        let of = read(&settings, function("lookup")?);
+        let lookup = lookup::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("lookup")(&error))?
+            .app(&client, secret, now.clone());
+        let of = read(&settings, function("dispatch")?);
+        let dispatch = dispatch::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("dispatch")(&error))?
+            .app(&client, &sqs, now.clone());
+        let clients = notify::Clients {
+            dynamodb: client.clone(),
+            sns: aws_sdk_sns::Client::new(&sender),
+            ses: aws_sdk_ses::Client::new(&sender),
+        };
+        let of = read(&settings, function("notify")?);
+        let notify = notify::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("notify")(&error))?
+            .app(clients, secret, now.clone());
+
+        let functions: [(&'static str, Router); 2] = [
+            ("register", register::router(register)),
+            ("lookup", lookup::router(lookup)),
+        ];
+        Ok(Self {
+            gateway: Gateway::new(template, &functions, authorizer, now)?,
+            drivers: Drivers::new(template, dispatch, notify, sqs.clone())?,
+            client,
+            sqs,
+        })
+    }
+}
+
+/// The register's secret: kept in the data folder, or new.
+fn secret(folder: Option<&Path>) -> Result<Secret, StackError> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| StackError::Secret)?;
+    let Some(file) = folder.map(|folder| folder.join("secret")) else {
+        return Ok(Secret::new(bytes));
+    };
+    match fs::read(&file) {
+        Ok(kept) => Secret::try_from(kept.as_slice()).map_err(|_| StackError::Secret),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Written whole or not at all: half a secret would make the register unreadable.
+            let new = file.with_extension("new");
+            fs::write(&new, bytes)?;
+            fs::rename(&new, &file)?;
+            Ok(Secret::new(bytes))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,181 @@
+//! One person's entry: what the register knows, and every transition from one state to the next.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    contact::{Address, Channel, ContactPoint, EmailAddress, MobileNumber},
+    language::Language,
+    mailbox::{Mailboxes, ProviderId},
+    person::{PersonIdentifier, PersonKey},
+};
+
+mod change;
+mod replacement;
+mod transition;
+
+#[cfg(test)]
+mod tests;
+
+pub use change::{Actor, Change, Event};
+pub use replacement::{Replacement, replace_identifier};
+pub use transition::{Command, ContactUpdate, Outcome, Refused, Registering, Transition, Update, apply};
+
+/// One person's entry. There is one per identifier, and it is never removed: a deleted person's entry says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The person's identity number: an attribute here, a key nowhere.
+    pub identifier: PersonIdentifier,
+    /// 1 for the first transition, one more for each after it.
+    pub version: u64,
+    /// What the register holds.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+impl Entry {
+    /// What is registered, unless the entry is deleted.
+    pub const fn registration(&self) -> Option<&Registration> {
+        match &self.status {
+            Status::Registered(registration) => Some(registration),
+            Status::Deleted(_) => None,
+        }
+    }
+}
+
+/// Whether a person is in the register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Status {
+    /// In the register.
+    Registered(Box<Registration>),
+    /// No longer in the register. Nothing of what was registered is kept here.
+    Deleted(Deletion),
+}
+
+/// Why and when an entry was deleted. The reason is never disclosed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// When.
+    pub deleted_at: Timestamp,
+    /// Why.
+    pub reason: DeletionReason,
+    /// The key of the entry that took over, where an identifier was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<PersonKey>,
+}
+
+/// Why an entry was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletionReason {
+    /// The person wanted it, and may come back.
+    OwnWish,
+    /// The population register says that the person has died or left the country.
+    PopulationRegister,
+    /// A D-number gave way to a fødselsnummer.
+    IdentifierReplaced,
+}
+
+/// What the register holds of a person who is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// The language messages are written in.
+    pub language: Language,
+    /// When the person chose the language; none while it is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_updated_at: Option<Timestamp>,
+    /// Where the person would rather be told that a letter has arrived; none: mobile first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_channel: Option<Channel>,
+    /// The person's e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<ContactPoint<EmailAddress>>,
+    /// The person's mobile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobile: Option<ContactPoint<MobileNumber>>,
+    /// The person's mailboxes.
+    #[serde(default)]
+    pub mailboxes: Mailboxes,
+    /// Since when the person refuses digital decisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_at: Option<Timestamp>,
+}
+
+impl Registration {
+    fn empty() -> Self {
+        Self {
+            language: Language::default(),
+            language_updated_at: None,
+            preferred_channel: None,
+            email: None,
+            mobile: None,
+            mailboxes: Mailboxes::default(),
+            reserved_at: None,
+        }
+    }
+
+    /// Whether the person refuses digital decisions.
+    pub const fn is_reserved(&self) -> bool {
+        self.reserved_at.is_some()
+    }
+
+    /// The address a channel reaches, if there is one.
+    pub fn address(&self, channel: Channel) -> Option<Address> {
+        match channel {
+            Channel::Sms => self.mobile.as_ref().map(|mobile| mobile.address.clone().into()),
+            Channel::Email => self.email.as_ref().map(|email| email.address.clone().into()),
+        }
+    }
+
+    /// Whether messages on a channel get there, as far as is known.
+    pub fn is_reachable(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Sms => self.mobile.as_ref().is_some_and(ContactPoint::is_deliverable),
+            Channel::Email => self.email.as_ref().is_some_and(ContactPoint::is_deliverable),
+        }
+    }
+
+    /// The channel for a service message: mobile, or e-mail where no mobile can be reached.
+    pub fn service_channel(&self) -> Option<Channel> {
+        Channel::ALL.into_iter().find(|channel| self.is_reachable(*channel))
+    }
+
+    /// Whether legal notice may be given at `now`: not reserved, and some deliverable address is fresh.
+    pub fn can_be_notified(&self, now: Timestamp) -> bool {
+        fn usable<A>(point: Option<&ContactPoint<A>>, now: Timestamp) -> bool {
+            point.is_some_and(|point| point.is_fresh(now) && point.is_deliverable())
+        }
+        !self.is_reserved() && (usable(self.mobile.as_ref(), now) || usable(self.email.as_ref(), now))
+    }
+}
+
+/// Why a provider cannot register a mailbox for a person, or need not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ineligible {
+    /// The person refuses digital decisions.
+    Reserved,
+    /// The entry is deleted.
+    Deleted,
+    /// The provider's mailbox is the active one already.
+    AlreadyActive,
+}
+
+/// Whether a person may choose a provider.
+///
+/// # Errors
+/// [`Ineligible`].
+pub fn eligibility(entry: Option<&Entry>, provider: &ProviderId) -> Result<(), Ineligible> {
+    match entry.map(|entry| &entry.status) {
+        Some(Status::Deleted(_)) => Err(Ineligible::Deleted),
+        Some(Status::Registered(registration)) if registration.is_reserved() => Err(Ineligible::Reserved),
+        Some(Status::Registered(registration)) if registration.mailboxes.is_active(provider) => {
+            Err(Ineligible::AlreadyActive)
+        }
+        None | Some(Status::Registered(_)) => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What a transition did, and by whom: the history a citizen reads, and the outbox of the change feed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{contact::Channel, language::Language, mailbox::ProviderId, organisation::OrganisationNumber};
+
+/// Who caused a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "lowercase")]
+pub enum Actor {
+    /// The person.
+    Citizen,
+    /// An organisation, through its system.
+    Organisation {
+        /// Which.
+        organisation: OrganisationNumber,
+    },
+    /// The register itself: a receipt, the population register, an operator.
+    Register,
+}
+
+/// One thing that happened. No address is repeated here: the history outlives them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The person came into the register.
+    Registered,
+    /// An address was set where there was none, or another one.
+    ContactSet {
+        /// Which kind of address.
+        channel: Channel,
+    },
+    /// An address was taken away.
+    ContactRemoved {
+        /// Which kind of address.
+        channel: Channel,
+    },
+    /// The person said that the contact details are still right.
+    ContactConfirmed,
+    /// The person proved an address with a code.
+    ContactValidated {
+        /// Which kind of address.
+        channel: Channel,
+    },
+    /// Nothing reaches an address any more.
+    ContactUndeliverable {
+        /// Which kind of address.
+        channel: Channel,
+    },
+    /// The person said anew that an address which nothing reached is right.
+    ContactDeliverableAgain {
+        /// Which kind of address.
+        channel: Channel,
+    },
+    /// Another language.
+    LanguageSet {
+        /// Which.
+        language: Language,
+    },
+    /// Another preferred channel.
+    PreferredChannelSet {
+        /// Which.
+        channel: Channel,
+    },
+    /// A provider was chosen that has no mailbox for the person yet.
+    MailboxChoicePending {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// The person stays with the active mailbox after all.
+    MailboxChoiceTakenBack {
+        /// Whose choice was pending.
+        provider: ProviderId,
+    },
+    /// A provider registered a mailbox.
+    MailboxRegistered {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// A provider changed the mailbox's address or certificate.
+    MailboxUpdated {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// A mailbox became the active one.
+    MailboxActivated {
+        /// Whose.
+        provider: ProviderId,
+        /// Whose was active before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<ProviderId>,
+    },
+    /// The person withdrew the choice.
+    MailboxWithdrawn,
+    /// A provider closed its mailbox.
+    MailboxClosed {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// The person refuses digital decisions.
+    Reserved,
+    /// The person accepts them again.
+    Unreserved,
+    /// The entry was deleted.
+    Deleted,
+    /// Contact data came here from an earlier identifier.
+    MovedHere,
+}
+
+/// What one transition did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// The entry's version after it.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}

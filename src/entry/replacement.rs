@@ -1,0 +1,90 @@
+//! A D-number gives way to a fødselsnummer: contact data moves to the new number, the old entry is deleted.
+
+use jiff::Timestamp;
+
+use super::{Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Status};
+use crate::person::{PersonIdentifier, PersonKey};
+
+/// Both entries after a replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The entry of the number that is no longer used.
+    pub old: Outcome,
+    /// The entry of the number that took over.
+    pub new: Outcome,
+}
+
+/// Moves an entry to another identifier. Done again it changes nothing.
+///
+/// Where the new number already has an entry, what the person registered there stays and only what is missing
+/// moves: the newer registration is the person's latest word. A reservation holds if either entry had one.
+///
+/// # Errors
+/// [`Refused::Deleted`] where either entry was deleted for another reason; [`Refused::NotRegistered`] without an old
+/// entry.
+pub fn replace_identifier(
+    old: Option<&Entry>,
+    new: Option<&Entry>,
+    identifier: &PersonIdentifier,
+    successor: PersonKey,
+    now: Timestamp,
+) -> Result<Option<Replacement>, Refused> {
+    let old = old.ok_or(Refused::NotRegistered)?;
+    let moving = match &old.status {
+        Status::Registered(registration) => registration.clone(),
+        Status::Deleted(deletion) if deletion.successor.as_ref() == Some(&successor) => return Ok(None),
+        Status::Deleted(_) => return Err(Refused::Deleted),
+    };
+    let registration = match new.map(|entry| &entry.status) {
+        None => moving,
+        Some(Status::Deleted(_)) => return Err(Refused::Deleted),
+        Some(Status::Registered(present)) => {
+            let mut merged = present.clone();
+            merged.email = merged.email.or(moving.email);
+            merged.mobile = merged.mobile.or(moving.mobile);
+            merged.preferred_channel = merged.preferred_channel.or(moving.preferred_channel);
+            merged.reserved_at = merged.reserved_at.or(moving.reserved_at);
+            if merged.language_updated_at.is_none() {
+                merged.language = moving.language;
+                merged.language_updated_at = moving.language_updated_at;
+            }
+            if merged.mailboxes.registered().next().is_none() && merged.mailboxes.pending().is_none() {
+                merged.mailboxes = moving.mailboxes;
+            }
+            merged
+        }
+    };
+    let deletion = Status::Deleted(Deletion {
+        deleted_at: now,
+        reason: DeletionReason::IdentifierReplaced,
+        successor: Some(successor),
+    });
+    Ok(Some(Replacement {
+        old: outcome(&old.identifier, old.version + 1, deletion, Event::Deleted, now),
+        new: outcome(
+            identifier,
+            new.map_or(0, |entry| entry.version) + 1,
+            Status::Registered(registration),
+            Event::MovedHere,
+            now,
+        ),
+    }))
+}
+
+fn outcome(identifier: &PersonIdentifier, version: u64, status: Status, event: Event, now: Timestamp) -> Outcome {
+    Outcome {
+        entry: Entry {
+            identifier: identifier.clone(),
+            version,
+            status,
+        },
+        change: Change {
+            version,
+            at: now,
+            actor: Actor::Register,
+            events: vec![event],
+        },
+        notices: Vec::new(),
+        codes: Vec::new(),
+    }
+}

@@ -1,0 +1,520 @@
+//! The entry against a simple model, and the single rules that deserve a story.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{contact::mobile::AllowedCountries, mailbox::ProviderId, notice::Message, person::Population};
+
+const PROVIDERS: [&str; 3] = ["digipost", "e-boks", "posten"];
+const MOBILES: [&str; 3] = ["+46701740605", "+46701740606", "+46701740607"];
+const EMAILS: [&str; 3] = ["ola@example.no", "kari@example.no", "ola.nordmann@example.no"];
+
+fn start() -> Timestamp {
+    "2026-03-01T10:00:00Z".parse().unwrap()
+}
+
+fn person() -> PersonIdentifier {
+    PersonIdentifier::parse("20914695016", Population::Synthetic).unwrap()
+}
+
+fn other_person() -> PersonIdentifier {
+    PersonIdentifier::parse("22885399316", Population::Synthetic).unwrap()
+}
+
+fn provider(at: usize) -> ProviderId {
+    PROVIDERS[at].parse().unwrap()
+}
+
+fn email(at: usize) -> EmailAddress {
+    EmailAddress::parse(EMAILS[at]).unwrap()
+}
+
+fn mobile(at: usize) -> MobileNumber {
+    MobileNumber::parse(MOBILES[at], &"NO,SE".parse::<AllowedCountries>().unwrap()).unwrap()
+}
+
+fn contact(email: Update<EmailAddress>, mobile: Update<MobileNumber>) -> Command {
+    Command::SetContact(ContactUpdate {
+        email,
+        mobile,
+        language: None,
+        preferred_channel: None,
+    })
+}
+
+fn registering(at: usize) -> Command {
+    Command::RegisterMailbox(Registering {
+        provider: provider(at),
+        address: format!("ola.nordmann#{at}").try_into().unwrap(),
+        certificate: None,
+    })
+}
+
+fn run(entry: Option<&Entry>, command: Command) -> Result<Transition, Refused> {
+    apply(entry, &person(), command, Actor::Citizen, start())
+}
+
+/// The outcome of commands one after the other, none of which may be refused; the last one must change something.
+fn after(commands: impl IntoIterator<Item = Command>) -> Outcome {
+    let mut last = None::<Outcome>;
+    for command in commands {
+        match run(last.as_ref().map(|outcome| &outcome.entry), command).unwrap() {
+            Transition::Changed(outcome) => last = Some(*outcome),
+            Transition::Unchanged => panic!("the command changes nothing"),
+        }
+    }
+    last.unwrap()
+}
+
+fn chosen(at: usize) -> Message {
+    Message::MailboxChosen { provider: provider(at) }
+}
+
+#[test]
+fn a_pending_choice_becomes_active_when_its_provider_registers_and_the_person_is_told_once() {
+    let outcome = after([
+        contact(Update::Keep, Update::Set(mobile(0))),
+        Command::Choose(provider(1)),
+        registering(1),
+    ]);
+    let mailboxes = &outcome.entry.registration().unwrap().mailboxes;
+    assert!(mailboxes.is_active(&provider(1)));
+    assert_eq!(mailboxes.pending(), None);
+    assert_eq!(outcome.notices, [(Channel::Sms, chosen(1))]);
+}
+
+#[test]
+fn without_a_mobile_the_choice_is_confirmed_by_email_and_without_either_by_nothing() {
+    let by_email = after([contact(Update::Set(email(0)), Update::Keep), registering(0)]);
+    assert_eq!(by_email.notices, [(Channel::Email, chosen(0))]);
+    let by_nothing = after([registering(0)]);
+    assert_eq!(by_nothing.notices, []);
+    let active = by_nothing
+        .entry
+        .registration()
+        .unwrap()
+        .mailboxes
+        .active()
+        .cloned()
+        .unwrap();
+    assert_eq!(active.confirmed_by, None);
+}
+
+#[test]
+fn a_provider_cannot_take_an_active_choice_over() {
+    let outcome = after([registering(0), registering(1)]);
+    let mailboxes = &outcome.entry.registration().unwrap().mailboxes;
+    assert!(mailboxes.is_active(&provider(0)));
+    assert!(mailboxes.of(&provider(1)).is_some());
+    assert_eq!(outcome.notices, []);
+}
+
+#[test]
+fn a_pending_choice_outlives_the_mailbox_of_another_provider() {
+    let outcome = after([Command::Choose(provider(1)), registering(0), registering(1)]);
+    let mailboxes = &outcome.entry.registration().unwrap().mailboxes;
+    assert!(mailboxes.is_active(&provider(1)));
+}
+
+#[test]
+fn an_update_by_the_provider_does_not_bring_a_withdrawn_choice_back() {
+    let withdrawn = after([registering(0), Command::Withdraw]).entry;
+    let update = Command::RegisterMailbox(Registering {
+        provider: provider(0),
+        address: "ola.nordmann#new".to_owned().try_into().unwrap(),
+        certificate: None,
+    });
+    let Transition::Changed(outcome) = run(Some(&withdrawn), update).unwrap() else {
+        panic!("the address is new");
+    };
+    assert_eq!(outcome.entry.registration().unwrap().mailboxes.active(), None);
+}
+
+#[test]
+fn a_switch_is_one_step_that_keeps_the_old_mailbox() {
+    let outcome = after([
+        contact(Update::Keep, Update::Set(mobile(0))),
+        registering(1),
+        registering(0),
+        Command::Choose(provider(0)),
+    ]);
+    let mailboxes = &outcome.entry.registration().unwrap().mailboxes;
+    assert!(mailboxes.is_active(&provider(0)));
+    assert!(mailboxes.of(&provider(1)).is_some());
+    assert_eq!(outcome.notices, [(Channel::Sms, chosen(0))]);
+    assert_eq!(
+        outcome.change.events,
+        [Event::MailboxActivated {
+            provider: provider(0),
+            before: Some(provider(1)),
+        }]
+    );
+}
+
+#[test]
+fn the_old_address_is_told_of_a_change_and_the_new_one_gets_a_code() {
+    let outcome = after([
+        contact(Update::Set(email(0)), Update::Set(mobile(0))),
+        contact(Update::Remove, Update::Set(mobile(1))),
+    ]);
+    assert_eq!(outcome.codes, [Channel::Sms]);
+    assert_eq!(
+        outcome.notices,
+        [
+            (
+                Channel::Sms,
+                Message::AddressChanged {
+                    former: mobile(0).into()
+                }
+            ),
+            (
+                Channel::Email,
+                Message::AddressChanged {
+                    former: email(0).into()
+                }
+            ),
+        ]
+    );
+}
+
+#[test]
+fn an_address_that_nothing_reaches_is_passed_over_until_it_is_set_again() {
+    let gone = after([
+        contact(Update::Set(email(0)), Update::Set(mobile(0))),
+        Command::MarkUndeliverable(mobile(0).into()),
+    ])
+    .entry;
+    assert_eq!(gone.registration().unwrap().service_channel(), Some(Channel::Email));
+    let Transition::Changed(back) = run(Some(&gone), contact(Update::Keep, Update::Set(mobile(0)))).unwrap() else {
+        panic!("it is reachable again");
+    };
+    assert_eq!(back.entry.registration().unwrap().service_channel(), Some(Channel::Sms));
+    assert_eq!(back.codes, []);
+}
+
+#[test]
+fn a_receipt_for_an_earlier_address_says_nothing_of_the_present_one() {
+    let entry = after([
+        contact(Update::Keep, Update::Set(mobile(0))),
+        contact(Update::Keep, Update::Set(mobile(1))),
+    ])
+    .entry;
+    assert_eq!(
+        run(Some(&entry), Command::MarkUndeliverable(mobile(0).into())),
+        Err(Refused::AddressNotCurrent)
+    );
+}
+
+#[test]
+fn whoever_left_by_own_wish_may_come_back_and_the_dead_may_not() {
+    let left = after([registering(0), Command::Delete(DeletionReason::OwnWish)]).entry;
+    assert_eq!(run(Some(&left), registering(0)), Err(Refused::Deleted));
+    assert!(run(Some(&left), contact(Update::Keep, Update::Set(mobile(0)))).is_ok());
+    let dead = after([registering(0), Command::Delete(DeletionReason::PopulationRegister)]).entry;
+    for command in [
+        contact(Update::Keep, Update::Set(mobile(0))),
+        Command::Choose(provider(0)),
+        Command::Reserve,
+        Command::Confirm,
+        registering(0),
+    ] {
+        assert_eq!(run(Some(&dead), command), Err(Refused::Deleted));
+    }
+}
+
+#[test]
+fn contact_data_moves_to_the_new_identifier_and_doing_it_again_changes_nothing() {
+    let old = after([contact(Update::Set(email(0)), Update::Set(mobile(0))), registering(0)]).entry;
+    let successor = PersonKey::from_stored("v1#new");
+    let moved = replace_identifier(Some(&old), None, &other_person(), successor.clone(), start())
+        .unwrap()
+        .unwrap();
+    assert_eq!(moved.new.entry.registration(), old.registration());
+    assert_eq!(moved.new.entry.identifier, other_person());
+    assert_eq!((moved.new.entry.version, moved.old.entry.version), (1, old.version + 1));
+    assert_eq!(moved.old.entry.registration(), None);
+    let again = replace_identifier(
+        Some(&moved.old.entry),
+        Some(&moved.new.entry),
+        &other_person(),
+        successor,
+        start(),
+    );
+    assert_eq!(again, Ok(None));
+}
+
+#[test]
+fn what_was_registered_under_the_new_identifier_stays() {
+    let old = after([
+        contact(Update::Set(email(0)), Update::Set(mobile(0))),
+        registering(0),
+        Command::Reserve,
+    ])
+    .entry;
+    let new = after([contact(Update::Keep, Update::Set(mobile(1)))]).entry;
+    let moved = replace_identifier(
+        Some(&old),
+        Some(&new),
+        &other_person(),
+        PersonKey::from_stored("v1#new"),
+        start(),
+    )
+    .unwrap()
+    .unwrap();
+    let registration = moved.new.entry.registration().unwrap();
+    assert_eq!(registration.address(Channel::Sms), Some(mobile(1).into()));
+    assert_eq!(registration.address(Channel::Email), Some(email(0).into()));
+    assert!(registration.mailboxes.is_active(&provider(0)));
+    assert!(registration.is_reserved());
+}
+
+#[test]
+fn an_entry_is_the_same_after_it_was_stored() {
+    let registered = after([
+        contact(Update::Set(email(0)), Update::Set(mobile(0))),
+        registering(0),
+        registering(1),
+        Command::Choose(provider(2)),
+        Command::CloseMailbox(provider(1)),
+        Command::Reserve,
+    ]);
+    let deleted = after([registering(0), Command::Delete(DeletionReason::OwnWish)]);
+    for outcome in [registered, deleted] {
+        let stored = serde_json::to_string(&outcome.entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&stored).unwrap(), outcome.entry);
+        let stored = serde_json::to_string(&outcome.change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&stored).unwrap(), outcome.change);
+    }
+}
+
+/// What an entry comes down to, in the plainest terms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Model {
+    there: There,
+    version: u64,
+    reserved: bool,
+    email: Option<usize>,
+    mobile: Option<usize>,
+    active: Option<usize>,
+    inactive: BTreeSet<usize>,
+    pending: Option<usize>,
+    closed: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum There {
+    #[default]
+    Never,
+    Registered,
+    Left,
+    Dead,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Email(usize),
+    NoEmail,
+    Mobile(usize),
+    NoMobile,
+    Choose(usize),
+    Withdraw,
+    Reserve,
+    Unreserve,
+    Register(usize),
+    Close(usize),
+    Leave,
+    Die,
+}
+
+impl Step {
+    fn command(&self) -> Command {
+        match *self {
+            Self::Email(at) => contact(Update::Set(email(at)), Update::Keep),
+            Self::NoEmail => contact(Update::Remove, Update::Keep),
+            Self::Mobile(at) => contact(Update::Keep, Update::Set(mobile(at))),
+            Self::NoMobile => contact(Update::Keep, Update::Remove),
+            Self::Choose(at) => Command::Choose(provider(at)),
+            Self::Withdraw => Command::Withdraw,
+            Self::Reserve => Command::Reserve,
+            Self::Unreserve => Command::Unreserve,
+            Self::Register(at) => registering(at),
+            Self::Close(at) => Command::CloseMailbox(provider(at)),
+            Self::Leave => Command::Delete(DeletionReason::OwnWish),
+            Self::Die => Command::Delete(DeletionReason::PopulationRegister),
+        }
+    }
+}
+
+impl Model {
+    /// The next model and how many notices of a choice go out, or none where the step is refused.
+    fn next(&self, step: &Step) -> Option<(Self, usize)> {
+        let mut next = self.clone();
+        let registered = self.there == There::Registered;
+        let mut told = 0;
+        let reachable = self.email.is_some() || self.mobile.is_some();
+        match *step {
+            Step::Email(_) | Step::Mobile(_) | Step::Choose(_) | Step::Reserve if self.there == There::Dead => {
+                return None;
+            }
+            Step::Email(at) => (next.there, next.email) = (There::Registered, Some(at)),
+            Step::Mobile(at) => (next.there, next.mobile) = (There::Registered, Some(at)),
+            Step::NoEmail if self.mobile.is_none() => return None,
+            Step::NoEmail => next.email = None,
+            Step::NoMobile if self.email.is_none() => return None,
+            Step::NoMobile => next.mobile = None,
+            Step::Choose(_) if self.reserved => return None,
+            Step::Choose(at) => {
+                next.there = There::Registered;
+                next.pending = None;
+                if self.active == Some(at) {
+                } else if next.inactive.remove(&at) {
+                    next.inactive.extend(self.active);
+                    next.active = Some(at);
+                    told = usize::from(reachable);
+                } else {
+                    next.pending = Some(at);
+                }
+            }
+            Step::Withdraw => {
+                next.inactive.extend(next.active.take());
+                next.pending = None;
+            }
+            Step::Reserve => (next.there, next.reserved) = (There::Registered, true),
+            Step::Unreserve => next.reserved = false,
+            Step::Register(_) if self.reserved || matches!(self.there, There::Left | There::Dead) => return None,
+            Step::Register(at) => {
+                next.there = There::Registered;
+                next.closed.remove(&at);
+                if self.active != Some(at) && !self.inactive.contains(&at) {
+                    if self.active.is_none() || self.pending == Some(at) {
+                        next.inactive.extend(self.active);
+                        next.active = Some(at);
+                        next.pending = self.pending.filter(|pending| *pending != at);
+                        told = usize::from(reachable);
+                    } else {
+                        next.inactive.insert(at);
+                    }
+                }
+            }
+            Step::Close(at) => {
+                let has = self.active == Some(at) || self.inactive.contains(&at);
+                if !registered || !has && !self.closed.contains(&at) {
+                    return None;
+                }
+                next.inactive.remove(&at);
+                next.active = next.active.filter(|active| *active != at);
+                next.closed.insert(at);
+            }
+            Step::Leave if registered => {
+                next = Self {
+                    there: There::Left,
+                    version: self.version,
+                    ..Self::default()
+                };
+            }
+            Step::Die if matches!(self.there, There::Registered | There::Left) => {
+                next = Self {
+                    there: There::Dead,
+                    version: self.version,
+                    ..Self::default()
+                };
+            }
+            Step::Leave | Step::Die => {}
+        }
+        if next != *self {
+            next.version += 1;
+        }
+        Some((next, told))
+    }
+
+    fn of(entry: Option<&Entry>) -> Self {
+        let Some(entry) = entry else {
+            return Self::default();
+        };
+        let at = |id: &ProviderId| PROVIDERS.iter().position(|name| *name == id.as_str()).unwrap();
+        let mut model = Self {
+            version: entry.version,
+            ..Self::default()
+        };
+        match &entry.status {
+            Status::Deleted(deletion) if deletion.reason == DeletionReason::OwnWish => model.there = There::Left,
+            Status::Deleted(_) => model.there = There::Dead,
+            Status::Registered(registration) => {
+                let mailboxes = &registration.mailboxes;
+                model.there = There::Registered;
+                model.reserved = registration.is_reserved();
+                model.email = (registration.email.as_ref())
+                    .and_then(|point| EMAILS.iter().position(|text| *text == point.address.as_str()));
+                model.mobile = (registration.mobile.as_ref())
+                    .and_then(|point| MOBILES.iter().position(|text| *text == point.address.as_str()));
+                model.active = mailboxes.active().map(|mailbox| at(&mailbox.provider));
+                model.inactive = mailboxes
+                    .registered()
+                    .map(|mailbox| at(&mailbox.provider))
+                    .filter(|provider| Some(*provider) != model.active)
+                    .collect();
+                model.pending = mailboxes.pending().map(|pending| at(&pending.provider));
+                model.closed = (0..PROVIDERS.len())
+                    .filter(|at| mailboxes.was_closed(&provider(*at)))
+                    .collect();
+            }
+        }
+        model
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => (0..3usize).prop_map(Step::Email),
+        1 => Just(Step::NoEmail),
+        2 => (0..3usize).prop_map(Step::Mobile),
+        1 => Just(Step::NoMobile),
+        4 => (0..3usize).prop_map(Step::Choose),
+        1 => Just(Step::Withdraw),
+        1 => Just(Step::Reserve),
+        1 => Just(Step::Unreserve),
+        4 => (0..3usize).prop_map(Step::Register),
+        2 => (0..3usize).prop_map(Step::Close),
+        1 => Just(Step::Leave),
+        1 => Just(Step::Die),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+proptest! {
+    /// Whatever happens in whatever order, the entry is what the model says; each change is one version; doing a
+    /// thing again changes nothing; and every notice goes to an address that was there.
+    #[test]
+    fn the_entry_follows_the_model(steps in steps()) {
+        let mut entry: Option<Entry> = None;
+        let mut model = Model::default();
+        for step in steps {
+            let result = run(entry.as_ref(), step.command());
+            match (model.next(&step), result) {
+                (None, Err(_)) => {}
+                (Some((next, told)), Ok(transition)) => {
+                    match transition {
+                        Transition::Unchanged => prop_assert_eq!(&next, &model, "{:?} was to change something", step),
+                        Transition::Changed(outcome) => {
+                            prop_assert_eq!(outcome.entry.version, model.version + 1);
+                            prop_assert_eq!(outcome.change.version, outcome.entry.version);
+                            prop_assert!(!outcome.change.events.is_empty());
+                            let choices = outcome
+                                .notices
+                                .iter()
+                                .filter(|(_, message)| matches!(message, Message::MailboxChosen { .. }));
+                            prop_assert_eq!(choices.count(), told);
+                            entry = Some(outcome.entry);
+                            prop_assert_eq!(run(entry.as_ref(), step.command()), Ok(Transition::Unchanged));
+                        }
+                    }
+                    model = next;
+                }
+                (expected, found) => prop_assert!(false, "{step:?}: expected {expected:?}, found {found:?}"),
+            }
+            prop_assert_eq!(Model::of(entry.as_ref()), model.clone());
+        }
+    }
+}
