@@ -155,8 +155,8 @@ pub struct Notice {
     /// What it says.
     #[serde(flatten)]
     pub message: Message,
-    /// When it should go out.
-    pub due_at: Timestamp,
+    /// When it was first to go out; its deadline counts from here.
+    pub first_due_at: Timestamp,
     /// After this it is not sent any more.
     pub deadline: Timestamp,
     /// Failed tries so far. Throttling is not one.
@@ -206,7 +206,7 @@ impl Notice {
             person,
             channel,
             message,
-            due_at: now,
+            first_due_at: now,
             deadline: later(now, lifetime),
             attempts: 0,
             epoch: 1,

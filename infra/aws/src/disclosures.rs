@@ -53,7 +53,8 @@ impl Disclosures {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item::write("disclosures", disclosure)?))
-            .condition_expression("attribute_not_exists(request)")
+            .condition_expression("attribute_not_exists(#request)")
+            .expression_attribute_names("#request", "request")
             .send()
             .await?;
         Ok(())

@@ -157,3 +157,70 @@ fn row(notice: &Notice) -> Result<Item, StoreError> {
     }
     Ok(row)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use mailbox_register::{
+        code::Challenge,
+        contact::Channel,
+        notice::{Failure, Message, Wake},
+        person::PersonKey,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn notice(message: Message) -> Notice {
+        let now = "2026-03-01T10:00:00.125Z".parse().unwrap();
+        Notice::new(
+            NoticeId(Uuid::from_u128(7)),
+            PersonKey::from_stored("v1#x"),
+            Channel::Sms,
+            message,
+            now,
+        )
+    }
+
+    #[test]
+    fn every_message_in_every_state_is_the_same_after_it_was_stored() {
+        let messages = [
+            Message::MailboxChosen {
+                provider: "digipost".parse().unwrap(),
+            },
+            Message::AddressChanged {
+                former: mailbox_register::contact::EmailAddress::parse("ola@example.no")
+                    .unwrap()
+                    .into(),
+            },
+            Message::Code {
+                challenge: Challenge::new(Uuid::from_u128(9)),
+            },
+        ];
+        for message in messages {
+            let waiting = notice(message);
+            let now = waiting.first_due_at;
+            let claimed = waiting.claim(now).unwrap();
+            let sending = claimed.sending(now).unwrap();
+            let Wake::Enqueue(queued) = waiting.wake(now, SignedDuration::from_mins(1)) else {
+                panic!("it is due");
+            };
+            let states = [
+                sending.sent("id".to_owned(), now),
+                sending.unknown(now),
+                sending.retry(now),
+                sending.failed(Failure::AddressRefused, now),
+                waiting.cancelled(now),
+                waiting,
+                queued,
+                claimed,
+                sending,
+            ];
+            for notice in states {
+                let stored = row(&notice).unwrap();
+                assert_eq!(stored.contains_key("dueAt"), notice.wake_at().is_some());
+                assert_eq!(item::read::<Notice>("notices", stored).unwrap(), notice);
+            }
+        }
+    }
+}

@@ -96,9 +96,10 @@ impl Requests {
             // What has expired counts as gone, though it may still be there for days. A worker that died is followed
             // by the next, but only for the same request.
             .condition_expression(
-                "attribute_not_exists(request) OR expiresAt <= :second \
+                "attribute_not_exists(#request) OR expiresAt <= :second \
                  OR (attribute_not_exists(answer) AND workedOnUntil <= :now AND fingerprint = :fingerprint)",
             )
+            .expression_attribute_names("#request", "request")
             .expression_attribute_values(":second", number(now.as_second()))
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":fingerprint", text(&fingerprint))
