@@ -104,11 +104,10 @@ impl App {
                 Ok(done.answer)
             }
             Err(problem) => {
-                // A service's fault leaves open what was stored: the request record decides, once its time is over.
-                if problem.kind().status().is_client_error()
-                    && let Err(error) = self.requests.release(&claim).await
-                {
-                    tracing::warn!(%error, "a refused request stays in progress for a minute");
+                // Safe also where the store's answer was lost: what was stored has its answer with it and stays, and
+                // a transaction still on its way finds the request gone and is not stored.
+                if let Err(error) = self.requests.release(&claim).await {
+                    tracing::warn!(%error, "a failed request stays in progress for a minute");
                 }
                 Err(problem)
             }

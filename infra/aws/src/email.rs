@@ -54,7 +54,11 @@ impl EmailSender {
             .send()
             .await
             .map_err(|error| {
-                classify(&error, |code| match code {
+                classify(&error, |code, message| match code {
+                    // An account under review refuses everything by the same code: no fault of the address.
+                    "MessageRejected" if message.starts_with("Sending paused") => {
+                        Some(SendError::ChannelClosed("sending paused".to_owned()))
+                    }
                     "MessageRejected" => Some(SendError::AddressRefused),
                     "InvalidParameterValue" => Some(SendError::MessageRefused),
                     _ => None,

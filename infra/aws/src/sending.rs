@@ -48,10 +48,10 @@ pub fn config(config: &SdkConfig) -> SdkConfig {
         .build()
 }
 
-/// Sorts an error of a call. `refused` knows the codes of the one service.
+/// Sorts an error of a call. `refused` knows the codes and messages of the one service.
 pub(crate) fn classify<E>(
     error: &SdkError<E, HttpResponse>,
-    refused: impl FnOnce(&str) -> Option<SendError>,
+    refused: impl FnOnce(&str, &str) -> Option<SendError>,
 ) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -65,7 +65,7 @@ where
                 Some("Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException") => {
                     SendError::Throttled
                 }
-                Some(code) => refused(code).unwrap_or(match status {
+                Some(code) => refused(code, service.err().message().unwrap_or_default()).unwrap_or(match status {
                     // "Try again later": said before anything was taken.
                     429 | 503 => SendError::Transient(cause),
                     // A fault on their side says nothing of how far they got.

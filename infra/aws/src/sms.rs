@@ -39,7 +39,7 @@ impl SmsSender {
             publish = publish.message_attributes(name, value);
         }
         let published = publish.send().await.map_err(|error| {
-            classify(&error, |code| match code {
+            classify(&error, |code, _| match code {
                 "InvalidParameter" | "InvalidParameterValue" | "OptedOut" => Some(SendError::AddressRefused),
                 "AuthorizationError" | "UserError" => Some(SendError::ChannelClosed(code.to_owned())),
                 _ => None,

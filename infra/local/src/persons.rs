@@ -288,3 +288,44 @@ pub(crate) async fn store(place: &Place<'_>, now: Timestamp) -> Result<(), Stack
     }
     Ok(())
 }
+
+/// Synthetic identity numbers (month +80), each once, of persons born from 1940 on: as many as a test wants.
+pub fn synthetic() -> impl Iterator<Item = String> {
+    const FIRST_WEIGHTS: [u32; 9] = [3, 7, 6, 1, 8, 9, 4, 5, 2];
+    const SECOND_WEIGHTS: [u32; 10] = [5, 4, 3, 2, 7, 6, 5, 4, 3, 2];
+    fn control(weights: &[u32], digits: &str) -> Option<char> {
+        let digits = digits.chars().filter_map(|digit| digit.to_digit(10));
+        let sum: u32 = weights.iter().zip(digits).map(|(weight, digit)| weight * digit).sum();
+        char::from_digit((11 - sum % 11) % 11, 10)
+    }
+    let dates = (40..100).flat_map(|year| (81..=92).flat_map(move |month| (1..=28).map(move |day| (day, month, year))));
+    dates
+        .flat_map(|(day, month, year)| (0..1000).map(move |individual| format!("{day:02}{month}{year}{individual:03}")))
+        .filter_map(|mut digits| {
+            digits.push(control(&FIRST_WEIGHTS, &digits)?);
+            digits.push(control(&SECOND_WEIGHTS, &digits)?);
+            Some(digits)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn generated_persons_are_synthetic_and_each_is_another() {
+        let persons: Vec<_> = synthetic().take(5000).collect();
+        for person in &persons {
+            assert!(PersonIdentifier::parse(person, Population::Synthetic).is_ok());
+        }
+        assert_eq!(persons.iter().collect::<HashSet<_>>().len(), persons.len());
+    }
+
+    #[test]
+    fn test_persons_are_who_they_say() {
+        let numbers: HashSet<_> = PERSONS.iter().map(|person| person.person).collect();
+        assert_eq!(numbers.len(), PERSONS.len());
+    }
+}

@@ -58,6 +58,9 @@ pub enum StackError {
     /// A file, a folder or a port.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The API's port is not to be had.
+    #[error("port {0} on 127.0.0.1: {1}")]
+    Port(u16, #[source] io::Error),
     /// The template cannot be read.
     #[error("the template: {0}")]
     TemplateFile(#[from] TemplateError),
@@ -180,7 +183,9 @@ impl Stack {
         });
         inner.furnish().await?;
 
-        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .map_err(|error| StackError::Port(options.port, error))?;
         let url = format!("http://{}", listener.local_addr()?);
         let router = control::router(Arc::clone(&inner)).merge(functions.gateway.router());
         let asked = Arc::clone(&inner);
