@@ -1,6 +1,6 @@
 //! Verification codes: six digits that prove that an address is the person's own.
 
-use crate::{redacted_debug, secret::Secret};
+use crate::{contact::Address, redacted_debug, secret::Secret};
 
 /// A code is good for ten minutes.
 pub const CODE_LIFETIME: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -29,6 +29,20 @@ impl Challenge {
     /// The challenge as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The address a code was issued for, as a keyed hash: a code proves that address and no other.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct IssuedFor(String);
+
+redacted_debug!(IssuedFor);
+
+impl IssuedFor {
+    /// The hash of an address.
+    pub fn new(secret: &Secret, address: &Address) -> Self {
+        Self(secret.mac("code-address", &[address.channel().as_str(), address.as_str()]))
     }
 }
 

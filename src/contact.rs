@@ -152,6 +152,17 @@ impl<A> ContactPoint<A> {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now < self.fresh_until()
     }
+
+    /// Notes that the person proved the address. Says whether that was news.
+    pub(crate) fn prove(&mut self, now: Timestamp) -> bool {
+        let news = self.validated_at.is_none() || !self.is_deliverable();
+        if news {
+            self.validated_at = Some(now);
+            self.verified_at = Some(now);
+            self.undeliverable_since = None;
+        }
+        news
+    }
 }
 
 /// Norwegian time, in which days, months and decent hours are counted.

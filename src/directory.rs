@@ -4,7 +4,12 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{contact::norwegian_time, mailbox::ProviderId, organisation::OrganisationNumber};
+use crate::{
+    contact::norwegian_time,
+    mailbox::ProviderId,
+    organisation::OrganisationNumber,
+    texts::{MAX_PROVIDER, is_one_line},
+};
 
 /// From the start of one day until the start of another, in Norwegian time; open-ended without `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,41 @@ pub struct ProviderOrganisation {
     pub validity: Validity,
 }
 
+/// A provider's name as messages write it: at the most [`MAX_PROVIDER`] characters, so that every SMS fits its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderName(String);
+
+/// A text that cannot name a provider in a message.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[error("a provider's name is 1 to {MAX_PROVIDER} characters on one line")]
+pub struct NotAProviderName;
+
+impl ProviderName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProviderName {
+    type Error = NotAProviderName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if is_one_line(&text, MAX_PROVIDER) {
+            Ok(Self(text))
+        } else {
+            Err(NotAProviderName)
+        }
+    }
+}
+
+impl From<ProviderName> for String {
+    fn from(name: ProviderName) -> Self {
+        name.0
+    }
+}
+
 /// A mailbox provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +81,7 @@ pub struct Provider {
     /// Its short name.
     pub id: ProviderId,
     /// Its name as people know it.
-    pub name: String,
+    pub name: ProviderName,
     /// Its organisation numbers, today's and earlier ones.
     pub organisations: Vec<ProviderOrganisation>,
     /// Where a person signs up.

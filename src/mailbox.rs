@@ -13,7 +13,7 @@ use crate::{contact::Channel, redacted_debug};
 #[serde(try_from = "String", into = "String")]
 pub struct ProviderId(String);
 
-/// A text that cannot name a provider: 1 to 40 of `a-z`, `0-9` and `-`.
+/// A text that cannot name a provider: 1 to 20 of `a-z`, `0-9` and `-`.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 #[error("not a provider's name")]
 pub struct NotAProviderId;
@@ -30,7 +30,7 @@ impl TryFrom<String> for ProviderId {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=40).contains(&text.len()) && text.bytes().all(allowed) {
+        if (1..=20).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text))
         } else {
             Err(NotAProviderId)
@@ -106,7 +106,7 @@ redacted_debug!(Certificate);
 /// Why a certificate is refused.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateError {
-    /// Not one X.509 certificate in PEM, or longer than 8 kB.
+    /// Not one X.509 certificate in PEM, or longer than 4 kB.
     #[error("not an X.509 certificate in PEM")]
     Malformed,
     /// Not valid today.
@@ -115,8 +115,9 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    /// Longest PEM text taken: certificates of 4096-bit keys with long names stay far below.
-    pub const MAX_LENGTH: usize = 8 * 1024;
+    /// Longest PEM text taken: certificates of 4096-bit keys stay below, and a thousand of them within the 6 MB that
+    /// a function can answer.
+    pub const MAX_LENGTH: usize = 4 * 1024;
 
     /// Reads a certificate and checks that it is valid at `now`. Trust in its issuer is the sender's to decide.
     ///
@@ -180,6 +181,9 @@ pub struct Mailboxes {
     inactive: Vec<Mailbox>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending: Option<PendingChoice>,
+    /// Since when the person wants no active mailbox, having withdrawn the choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withdrawn_at: Option<Timestamp>,
     /// Providers that closed their mailbox: closing it again is then the same answer, not a refusal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     closed: BTreeMap<ProviderId, Timestamp>,
@@ -218,6 +222,12 @@ impl Mailboxes {
             .is_some_and(|pending| pending.provider == *provider)
     }
 
+    /// Whether a provider's new mailbox becomes the active one without the person having chosen the provider here:
+    /// only while the person has said nothing else.
+    pub fn has_room(&self) -> bool {
+        self.active.is_none() && self.pending.is_none() && self.withdrawn_at.is_none()
+    }
+
     /// Whether the provider had a mailbox here and closed it.
     pub fn was_closed(&self, provider: &ProviderId) -> bool {
         self.closed.contains_key(provider)
@@ -229,6 +239,7 @@ impl Mailboxes {
         let Some(at) = self.inactive.iter().position(|mailbox| mailbox.provider == *provider) else {
             return;
         };
+        self.withdrawn_at = None;
         let mut chosen = self.inactive.remove(at);
         chosen.confirmed_by = confirmed_by;
         if let Some(mut before) = self.active.replace(chosen) {
@@ -258,6 +269,7 @@ impl Mailboxes {
 
     /// Remembers a choice that its provider has still to answer.
     pub(crate) fn wait_for(&mut self, provider: ProviderId, now: Timestamp) {
+        self.withdrawn_at = None;
         self.pending = Some(PendingChoice {
             provider,
             chosen_at: now,
@@ -270,8 +282,9 @@ impl Mailboxes {
     }
 
     /// The active mailbox becomes one of the registered ones; a pending choice ends.
-    pub(crate) fn withdraw(&mut self) {
+    pub(crate) fn withdraw(&mut self, now: Timestamp) {
         self.pending = None;
+        self.withdrawn_at = Some(now);
         if let Some(mut before) = self.active.take() {
             before.confirmed_by = None;
             self.inactive.push(before);

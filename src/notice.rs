@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    code::{CODE_LIFETIME, Challenge},
+    code::{CODE_LIFETIME, Challenge, IssuedFor},
     contact::{Address, Channel},
+    language::Language,
     mailbox::ProviderId,
     person::PersonKey,
 };
@@ -21,6 +22,8 @@ pub const DEADLINE: SignedDuration = SignedDuration::from_hours(72);
 pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a call to a provider can last, its answer stored; after that it is not known what became of it.
 pub const SENDING_LIMIT: SignedDuration = SignedDuration::from_secs(60);
+/// After this long without knowing what became of a notice, the other channel is used.
+pub const FALLBACK: SignedDuration = SignedDuration::from_hours(1);
 /// First wait after a failure that may pass; it doubles with each, to an hour.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(30);
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_hours(1);
@@ -45,15 +48,19 @@ pub enum Message {
         /// Which provider.
         provider: ProviderId,
     },
-    /// An address in the register was changed; sent to the former one.
+    /// An address in the register was changed or taken away; sent to the former one, whatever became of the entry.
     AddressChanged {
         /// Where to.
         former: Address,
+        /// In which language: the entry may be gone when it is sent.
+        language: Language,
     },
     /// A verification code for an address.
     Code {
         /// What the code is derived from when it is sent.
         challenge: Challenge,
+        /// The address it proves: to another it is not sent.
+        address: IssuedFor,
     },
 }
 
@@ -85,11 +92,15 @@ pub enum State {
     Claimed {
         /// The lease's end.
         until: Timestamp,
+        /// Who holds it: tells a worker's own write, come twice, from another's.
+        worker: Uuid,
     },
     /// A worker calls the provider.
     Sending {
         /// When the call must be over.
         until: Timestamp,
+        /// Who calls.
+        worker: Uuid,
     },
     /// The provider accepted it.
     Sent {
@@ -161,6 +172,12 @@ pub struct Notice {
     pub deadline: Timestamp,
     /// Failed tries so far. Throttling is not one.
     pub attempts: u32,
+    /// The notice on the other channel that this one follows, where that came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<NoticeId>,
+    /// Whether another notice has followed this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub followed: bool,
     /// Grows with every step: a write holds only on the epoch it read, which fences off whoever lost the lease.
     pub epoch: u64,
     /// Where it is in its life.
@@ -177,6 +194,8 @@ pub enum Wake {
     Enqueue(Notice),
     /// Store it so: it has come to an end, or its outcome is not known.
     Settle(Notice),
+    /// Store it so, together with the notice that follows it on the other channel.
+    Follow(Box<(Notice, Notice)>),
 }
 
 /// Why a worker does not get a notice.
@@ -209,6 +228,8 @@ impl Notice {
             first_due_at: now,
             deadline: later(now, lifetime),
             attempts: 0,
+            follows: None,
+            followed: false,
             epoch: 1,
             state: State::Waiting {
                 not_before: now,
@@ -218,21 +239,70 @@ impl Notice {
     }
 
     /// When the tick has to look at it; none once nothing more has to happen.
-    pub const fn wake_at(&self) -> Option<Timestamp> {
+    pub fn wake_at(&self) -> Option<Timestamp> {
         match self.state {
             State::Waiting { wake_at, .. } => Some(wake_at),
-            State::Claimed { until } | State::Sending { until } => Some(until),
+            State::Claimed { until, .. } | State::Sending { until, .. } => Some(until),
+            State::Unknown { since } if self.can_be_followed() => Some(later(since, FALLBACK)),
             _ => None,
         }
     }
 
-    /// What has to happen to it at `now`. After `requeue` without a worker it is put into the queue again.
-    pub fn wake(&self, now: Timestamp, requeue: SignedDuration) -> Wake {
+    /// When it came to its end; none while something can still become of it.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Sent { at, .. }
+            | State::Delivered { at }
+            | State::Failed { at, .. }
+            | State::Expired { at }
+            | State::Cancelled { at } => Some(at),
+            State::Unknown { since } => self.wake_at().is_none().then_some(since),
+            State::Waiting { .. } | State::Claimed { .. } | State::Sending { .. } => None,
+        }
+    }
+
+    /// Whether the other channel can say the same. A code and a word to a former address belong to one address, and
+    /// what itself came as a second try is not tried a third time.
+    const fn can_be_followed(&self) -> bool {
+        matches!(self.message, Message::MailboxChosen { .. }) && self.follows.is_none() && !self.followed
+    }
+
+    /// This notice as followed, and the one that follows it on the other channel; none where there is nothing to
+    /// follow: it did not fail, or no other channel can say it.
+    pub fn follow(&self, next: NoticeId, now: Timestamp) -> Option<(Self, Self)> {
+        let came_to_nothing = matches!(self.state, State::Failed { .. } | State::Unknown { .. });
+        (came_to_nothing && self.can_be_followed()).then(|| {
+            let followed = Self {
+                followed: true,
+                ..self.step(self.state.clone())
+            };
+            let following = Self {
+                follows: Some(self.id),
+                ..Self::new(
+                    next,
+                    self.person.clone(),
+                    self.channel.other(),
+                    self.message.clone(),
+                    now,
+                )
+            };
+            (followed, following)
+        })
+    }
+
+    /// What has to happen to it at `now`. After `requeue` without a worker it is put into the queue again; a notice
+    /// that follows it is `next`.
+    pub fn wake(&self, now: Timestamp, requeue: SignedDuration, next: NoticeId) -> Wake {
         if self.wake_at().is_none_or(|wake_at| now < wake_at) {
             return Wake::Nothing;
         }
         let not_before = match self.state {
             State::Sending { .. } => return Wake::Settle(self.step(State::Unknown { since: now })),
+            State::Unknown { .. } => {
+                return self
+                    .follow(next, now)
+                    .map_or(Wake::Nothing, |both| Wake::Follow(Box::new(both)));
+            }
             State::Waiting { not_before, .. } => not_before,
             State::Claimed { .. } => now,
             _ => return Wake::Nothing,
@@ -246,17 +316,17 @@ impl Notice {
         }))
     }
 
-    /// Takes the notice on a lease.
+    /// Takes the notice on a lease for a worker.
     ///
     /// # Errors
     /// [`NotClaimed`], if it is not to be had.
-    pub fn claim(&self, now: Timestamp) -> Result<Self, NotClaimed> {
+    pub fn claim(&self, now: Timestamp, worker: Uuid) -> Result<Self, NotClaimed> {
         match self.state {
             State::Waiting { not_before, .. } if now < not_before => Err(NotClaimed::Early),
-            State::Claimed { until } if now < until => Err(NotClaimed::Held),
-            State::Sending { until } if now < until => Err(NotClaimed::Held),
+            State::Claimed { until, .. } | State::Sending { until, .. } if now < until => Err(NotClaimed::Held),
             State::Waiting { .. } | State::Claimed { .. } if now < self.deadline => Ok(self.step(State::Claimed {
                 until: later(now, LEASE),
+                worker,
             })),
             // Expired, or to be settled as unknown: the tick's to write.
             _ => Err(NotClaimed::Over),
@@ -267,8 +337,9 @@ impl Notice {
     #[must_use]
     pub fn sending(&self, now: Timestamp) -> Option<Self> {
         match self.state {
-            State::Claimed { until } if now < until && now < self.deadline => Some(self.step(State::Sending {
+            State::Claimed { until, worker } if now < until && now < self.deadline => Some(self.step(State::Sending {
                 until: later(now, SENDING_LIMIT),
+                worker,
             })),
             _ => None,
         }
@@ -329,6 +400,11 @@ impl Notice {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// `now` plus a duration, at the most the end of time.
 fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
     now.checked_add(wait).unwrap_or(Timestamp::MAX)
@@ -358,52 +434,73 @@ mod tests {
         )
     }
 
+    fn worker() -> Uuid {
+        Uuid::from_u128(11)
+    }
+
+    fn next() -> NoticeId {
+        NoticeId(Uuid::from_u128(12))
+    }
+
     fn after(seconds: i64) -> Timestamp {
         later(start(), SignedDuration::from_secs(seconds))
     }
 
     #[test]
     fn a_held_notice_is_nobody_elses_until_the_lease_ends() {
-        let claimed = notice().claim(start()).unwrap();
-        assert_eq!(claimed.claim(after(29)), Err(NotClaimed::Held));
-        assert!(claimed.claim(after(30)).unwrap().epoch > claimed.epoch);
+        let claimed = notice().claim(start(), worker()).unwrap();
+        assert_eq!(claimed.claim(after(29), worker()), Err(NotClaimed::Held));
+        assert!(claimed.claim(after(30), worker()).unwrap().epoch > claimed.epoch);
     }
 
     #[test]
     fn a_worker_that_slept_through_its_lease_may_not_call() {
-        let claimed = notice().claim(start()).unwrap();
+        let claimed = notice().claim(start(), worker()).unwrap();
         assert!(claimed.sending(after(29)).is_some());
         assert_eq!(claimed.sending(after(30)), None);
     }
 
     #[test]
     fn a_worker_lost_while_sending_leaves_the_outcome_unknown_for_ever() {
-        let sending = notice().claim(start()).unwrap().sending(start()).unwrap();
-        assert_eq!(sending.wake(after(59), REQUEUE), Wake::Nothing);
-        assert_eq!(sending.claim(after(61)), Err(NotClaimed::Over));
-        let Wake::Settle(unknown) = sending.wake(after(60), REQUEUE) else {
+        let sending = notice().claim(start(), worker()).unwrap().sending(start()).unwrap();
+        assert_eq!(sending.wake(after(59), REQUEUE, next()), Wake::Nothing);
+        assert_eq!(sending.claim(after(61), worker()), Err(NotClaimed::Over));
+        let Wake::Settle(unknown) = sending.wake(after(60), REQUEUE, next()) else {
             panic!("the tick settles it");
         };
         assert_eq!(unknown.state, State::Unknown { since: after(60) });
-        assert_eq!(unknown.claim(after(100_000)), Err(NotClaimed::Over));
-        assert_eq!(unknown.wake(after(100_000), REQUEUE), Wake::Nothing);
+        assert_eq!(unknown.claim(after(100_000), worker()), Err(NotClaimed::Over));
+        // An hour later the other channel says it, once; on this one nobody ever does.
+        assert_eq!(unknown.wake(after(60 + 3599), REQUEUE, next()), Wake::Nothing);
+        let Wake::Follow(both) = unknown.wake(after(60 + 3600), REQUEUE, next()) else {
+            panic!("the other channel is used");
+        };
+        let (followed, following) = *both;
+        assert_eq!(
+            (following.channel, following.follows),
+            (Channel::Email, Some(unknown.id))
+        );
+        assert_eq!(followed.wake(after(100_000), REQUEUE, next()), Wake::Nothing);
+        assert_eq!(followed.claim(after(100_000), worker()), Err(NotClaimed::Over));
+        let sent_nowhere = following.failed(Failure::NoAddress, after(4000));
+        assert_eq!(sent_nowhere.follow(next(), after(4000)), None);
     }
 
     #[test]
     fn a_worker_lost_before_sending_costs_nothing() {
-        let claimed = notice().claim(start()).unwrap();
-        let Wake::Enqueue(waiting) = claimed.wake(after(30), REQUEUE) else {
+        let claimed = notice().claim(start(), worker()).unwrap();
+        let Wake::Enqueue(waiting) = claimed.wake(after(30), REQUEUE, next()) else {
             panic!("it goes to the queue again");
         };
-        assert!(waiting.claim(after(30)).is_ok());
+        assert!(waiting.claim(after(30), worker()).is_ok());
     }
 
     #[test]
     fn after_the_deadline_it_expires_and_is_never_sent_late() {
         let late = later(start(), DEADLINE);
-        assert_eq!(notice().claim(late), Err(NotClaimed::Over));
+        assert_eq!(notice().claim(late, worker()), Err(NotClaimed::Over));
         assert!(matches!(
-            notice().wake(late, REQUEUE),
+            notice().wake(late, REQUEUE, next()),
             Wake::Settle(Notice {
                 state: State::Expired { .. },
                 ..
@@ -419,6 +516,7 @@ mod tests {
             Channel::Sms,
             Message::Code {
                 challenge: Challenge::new(Uuid::from_u128(3)),
+                address: serde_json::from_str("\"x\"").unwrap(),
             },
             start(),
         );
@@ -427,7 +525,7 @@ mod tests {
 
     #[test]
     fn tries_come_later_each_time_and_throttling_is_no_try() {
-        let mut held = notice().claim(start()).unwrap();
+        let mut held = notice().claim(start(), worker()).unwrap();
         let mut waits = Vec::new();
         for _ in 0..9 {
             let retried = held.retry(start());
@@ -488,12 +586,13 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Pass(seconds) => now = later(now, SignedDuration::from_secs(seconds.into())),
-                    Step::Tick => match stored.wake(now, REQUEUE) {
+                    Step::Tick => match stored.wake(now, REQUEUE, next()) {
                         Wake::Nothing => {}
                         Wake::Enqueue(new) | Wake::Settle(new) => stored = new,
+                        Wake::Follow(both) => stored = both.0,
                     },
                     Step::Claim => {
-                        if let Ok(claimed) = stored.claim(now) {
+                        if let Ok(claimed) = stored.claim(now, worker()) {
                             stored = claimed.clone();
                             held.push(claimed);
                         }
@@ -520,8 +619,7 @@ mod tests {
             }
             prop_assert!(calls <= 1);
             // Nothing is lost: it is over, or the tick will look at it.
-            let over = matches!(stored.state, State::Sent { .. } | State::Unknown { .. } | State::Expired { .. });
-            prop_assert!(over != stored.wake_at().is_some());
+            prop_assert!(stored.ended_at().is_some() != stored.wake_at().is_some());
             if calls == 0 {
                 let open = matches!(
                     stored.state,

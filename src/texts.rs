@@ -114,8 +114,32 @@ pub fn mail(message: &Message<'_>, language: Language, owner: &str) -> Result<Ma
     Ok(Mail { subject, text, html })
 }
 
+/// The register's owner as messages name it: 1 to [`MAX_OWNER`] characters on one line. Checked where settings are
+/// read, so that no message fails for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerName(String);
+
+impl OwnerName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for OwnerName {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_one_line(text, MAX_OWNER) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(TextError::Owner)
+        }
+    }
+}
+
 /// Whether a text says something on one line: no line break that would start a header of its own.
-fn is_one_line(text: &str, most: usize) -> bool {
+pub(crate) fn is_one_line(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most && !text.contains(char::is_control)
 }
 

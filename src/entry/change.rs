@@ -108,6 +108,22 @@ pub enum Event {
     MovedHere,
 }
 
+impl Event {
+    /// Whether it concerns mailboxes, and not contact details or the entry as such.
+    pub const fn is_of_mailbox(&self) -> bool {
+        matches!(
+            self,
+            Self::MailboxChoicePending { .. }
+                | Self::MailboxChoiceTakenBack { .. }
+                | Self::MailboxRegistered { .. }
+                | Self::MailboxUpdated { .. }
+                | Self::MailboxActivated { .. }
+                | Self::MailboxWithdrawn
+                | Self::MailboxClosed { .. }
+        )
+    }
+}
+
 /// What one transition did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

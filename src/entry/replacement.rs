@@ -17,11 +17,12 @@ pub struct Replacement {
 /// Moves an entry to another identifier. Done again it changes nothing.
 ///
 /// Where the new number already has an entry, what the person registered there stays and only what is missing
-/// moves: the newer registration is the person's latest word. A reservation holds if either entry had one.
+/// moves: the newer registration is the person's latest word. A reservation holds if either entry had one. Nobody is
+/// told and nothing is to be proved anew: it is the same person with the same addresses.
 ///
 /// # Errors
-/// [`Refused::Deleted`] where either entry was deleted for another reason; [`Refused::NotRegistered`] without an old
-/// entry.
+/// [`Refused::Deleted`] where the old entry is deleted otherwise, or the new one by the population register;
+/// [`Refused::NotRegistered`] without an old entry.
 pub fn replace_identifier(
     old: Option<&Entry>,
     new: Option<&Entry>,
@@ -37,6 +38,8 @@ pub fn replace_identifier(
     };
     let registration = match new.map(|entry| &entry.status) {
         None => moving,
+        // Whoever left under the new number by own wish is no other person than the one who is moved.
+        Some(Status::Deleted(deletion)) if deletion.reason == DeletionReason::OwnWish => moving,
         Some(Status::Deleted(_)) => return Err(Refused::Deleted),
         Some(Status::Registered(present)) => {
             let mut merged = present.clone();

@@ -48,7 +48,7 @@ fn registering(at: usize) -> Command {
     Command::RegisterMailbox(Registering {
         provider: provider(at),
         address: format!("ola.nordmann#{at}").try_into().unwrap(),
-        certificate: None,
+        certificate: Update::Keep,
     })
 }
 
@@ -70,6 +70,29 @@ fn after(commands: impl IntoIterator<Item = Command>) -> Outcome {
 
 fn chosen(at: usize) -> Message {
     Message::MailboxChosen { provider: provider(at) }
+}
+
+fn told(former: Address) -> Message {
+    Message::AddressChanged {
+        former,
+        language: Language::Nb,
+    }
+}
+
+#[test]
+fn whoever_leaves_is_told_at_every_address_so_that_nobody_makes_an_entry_vanish() {
+    let both = || contact(Update::Set(email(0)), Update::Set(mobile(0)));
+    let left = after([both(), Command::Delete(DeletionReason::OwnWish)]);
+    let expected = [
+        (Channel::Sms, told(mobile(0).into())),
+        (Channel::Email, told(email(0).into())),
+    ];
+    assert_eq!(left.notices, expected);
+    // Next of kin are not written to.
+    assert_eq!(
+        after([both(), Command::Delete(DeletionReason::PopulationRegister)]).notices,
+        []
+    );
 }
 
 #[test]
@@ -112,10 +135,55 @@ fn a_provider_cannot_take_an_active_choice_over() {
 }
 
 #[test]
-fn a_pending_choice_outlives_the_mailbox_of_another_provider() {
-    let outcome = after([Command::Choose(provider(1)), registering(0), registering(1)]);
-    let mailboxes = &outcome.entry.registration().unwrap().mailboxes;
-    assert!(mailboxes.is_active(&provider(1)));
+fn what_the_person_said_outranks_another_providers_mailbox() {
+    let pending = after([Command::Choose(provider(1)), registering(0)]).entry;
+    assert_eq!(pending.registration().unwrap().mailboxes.active(), None);
+    let chosen = after([Command::Choose(provider(1)), registering(0), registering(1)]).entry;
+    assert!(chosen.registration().unwrap().mailboxes.is_active(&provider(1)));
+    let closed_and_back = after([
+        registering(0),
+        Command::Withdraw,
+        Command::CloseMailbox(provider(0)),
+        registering(0),
+    ]);
+    assert_eq!(closed_and_back.entry.registration().unwrap().mailboxes.active(), None);
+    assert_eq!(closed_and_back.notices, []);
+}
+
+#[test]
+fn saving_stale_details_again_makes_them_fresh() {
+    let entry = after([contact(Update::Set(email(0)), Update::Keep)]).entry;
+    let later = "2027-10-01T10:00:00Z".parse().unwrap();
+    assert!(!entry.registration().unwrap().can_be_notified(later));
+    let same = contact(Update::Set(email(0)), Update::Keep);
+    let saved = apply(Some(&entry), &person(), same, Actor::Citizen, later).unwrap();
+    let Transition::Changed(saved) = saved else {
+        panic!("it was stale");
+    };
+    assert!(saved.entry.registration().unwrap().can_be_notified(later));
+    assert_eq!(saved.codes, []);
+}
+
+#[test]
+fn a_new_address_leaves_the_certificate_as_it_is() {
+    let pem = "not parsed here".to_owned();
+    let certificate: crate::mailbox::Certificate = serde_json::from_value(pem.into()).unwrap();
+    let with = |address: &str, certificate| {
+        Command::RegisterMailbox(Registering {
+            provider: provider(0),
+            address: address.to_owned().try_into().unwrap(),
+            certificate,
+        })
+    };
+    let registered = with("ola.nordmann#1", Update::Set(certificate.clone()));
+    let moved = after([registered.clone(), with("ola.nordmann#2", Update::Keep)]).entry;
+    let active = moved.registration().unwrap().mailboxes.active().unwrap();
+    assert_eq!(active.certificate, Some(certificate));
+    let without = after([registered, with("ola.nordmann#1", Update::Remove)]).entry;
+    assert_eq!(
+        without.registration().unwrap().mailboxes.active().unwrap().certificate,
+        None
+    );
 }
 
 #[test]
@@ -124,7 +192,7 @@ fn an_update_by_the_provider_does_not_bring_a_withdrawn_choice_back() {
     let update = Command::RegisterMailbox(Registering {
         provider: provider(0),
         address: "ola.nordmann#new".to_owned().try_into().unwrap(),
-        certificate: None,
+        certificate: Update::Keep,
     });
     let Transition::Changed(outcome) = run(Some(&withdrawn), update).unwrap() else {
         panic!("the address is new");
@@ -163,18 +231,8 @@ fn the_old_address_is_told_of_a_change_and_the_new_one_gets_a_code() {
     assert_eq!(
         outcome.notices,
         [
-            (
-                Channel::Sms,
-                Message::AddressChanged {
-                    former: mobile(0).into()
-                }
-            ),
-            (
-                Channel::Email,
-                Message::AddressChanged {
-                    former: email(0).into()
-                }
-            ),
+            (Channel::Sms, told(mobile(0).into())),
+            (Channel::Email, told(email(0).into())),
         ]
     );
 }
@@ -300,6 +358,7 @@ struct Model {
     active: Option<usize>,
     inactive: BTreeSet<usize>,
     pending: Option<usize>,
+    withdrawn: bool,
     closed: BTreeSet<usize>,
 }
 
@@ -368,6 +427,9 @@ impl Model {
             Step::Choose(at) => {
                 next.there = There::Registered;
                 next.pending = None;
+                if self.active != Some(at) {
+                    next.withdrawn = false;
+                }
                 if self.active == Some(at) {
                 } else if next.inactive.remove(&at) {
                     next.inactive.extend(self.active);
@@ -378,6 +440,7 @@ impl Model {
                 }
             }
             Step::Withdraw => {
+                next.withdrawn |= next.active.is_some() || next.pending.is_some();
                 next.inactive.extend(next.active.take());
                 next.pending = None;
             }
@@ -388,10 +451,11 @@ impl Model {
                 next.there = There::Registered;
                 next.closed.remove(&at);
                 if self.active != Some(at) && !self.inactive.contains(&at) {
-                    if self.active.is_none() || self.pending == Some(at) {
+                    let room = self.active.is_none() && self.pending.is_none() && !self.withdrawn;
+                    if room || self.pending == Some(at) {
                         next.inactive.extend(self.active);
                         next.active = Some(at);
-                        next.pending = self.pending.filter(|pending| *pending != at);
+                        next.pending = None;
                         told = usize::from(reachable);
                     } else {
                         next.inactive.insert(at);
@@ -455,6 +519,8 @@ impl Model {
                     .map(|mailbox| at(&mailbox.provider))
                     .filter(|provider| Some(*provider) != model.active)
                     .collect();
+                let idle = mailboxes.active().is_none() && mailboxes.pending().is_none();
+                model.withdrawn = idle && !mailboxes.has_room();
                 model.pending = mailboxes.pending().map(|pending| at(&pending.provider));
                 model.closed = (0..PROVIDERS.len())
                     .filter(|at| mailboxes.was_closed(&provider(*at)))

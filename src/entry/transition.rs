@@ -43,7 +43,7 @@ pub struct Registering {
     /// Where letters go.
     pub address: MailboxAddress,
     /// What letters are encrypted for.
-    pub certificate: Option<Certificate>,
+    pub certificate: Update<Certificate>,
 }
 
 /// What can happen to an entry.
@@ -235,7 +235,7 @@ impl Draft {
             return Err(Refused::ContactRequired);
         }
         let registration = self.entered();
-        let mut effects = Effects::default();
+        let mut effects = Effects::new(registration.language);
         effects.update(&mut registration.mobile, update.mobile, now);
         effects.update(&mut registration.email, update.email, now);
         if let Some(language) = update.language
@@ -348,10 +348,11 @@ impl Draft {
     }
 
     fn withdraw(&mut self) {
+        let now = self.now;
         if let Some(registration) = self.registration()
             && (registration.mailboxes.active().is_some() || registration.mailboxes.pending().is_some())
         {
-            registration.mailboxes.withdraw();
+            registration.mailboxes.withdraw(now);
             self.events.push(Event::MailboxWithdrawn);
         }
     }
@@ -390,6 +391,11 @@ impl Draft {
         let registration = self.entered();
         let mailboxes = &mut registration.mailboxes;
         if let Some(known) = mailboxes.of(&provider) {
+            let certificate = match certificate {
+                Update::Keep => known.certificate.clone(),
+                Update::Remove => None,
+                Update::Set(certificate) => Some(certificate),
+            };
             // A known mailbox stays as active as it was: an update never takes a choice over.
             if known.address != address || known.certificate != certificate {
                 mailboxes.update(&provider, address, certificate);
@@ -398,14 +404,17 @@ impl Draft {
             return Ok(());
         }
         let awaited = mailboxes.is_pending(&provider);
-        let becomes_active = awaited || mailboxes.active().is_none();
+        let becomes_active = awaited || mailboxes.has_room();
         if awaited {
             mailboxes.stop_waiting();
         }
         mailboxes.add(Mailbox {
             provider: provider.clone(),
             address,
-            certificate,
+            certificate: match certificate {
+                Update::Keep | Update::Remove => None,
+                Update::Set(certificate) => Some(certificate),
+            },
             registered_at: now,
             confirmed_by: None,
         });
@@ -464,6 +473,18 @@ impl Draft {
             Some(Status::Registered(_)) => false,
         };
         if !gone {
+            // Whoever took a login over must not be able to make the entry vanish unseen.
+            if reason == DeletionReason::OwnWish
+                && let Some(registration) = self.registration()
+            {
+                let mut effects = Effects::new(registration.language);
+                registration
+                    .mobile
+                    .iter()
+                    .for_each(|mobile| effects.tell_former(mobile));
+                registration.email.iter().for_each(|email| effects.tell_former(email));
+                self.notices.extend(effects.notices);
+            }
             self.status = Some(Status::Deleted(Deletion {
                 deleted_at: self.now,
                 reason,
@@ -483,28 +504,25 @@ const fn will_be_there<A>(update: &Update<A>, is_there: bool) -> bool {
     }
 }
 
-impl<A> ContactPoint<A> {
-    /// Notes that the person proved the address. Says whether that was news.
-    fn prove(&mut self, now: Timestamp) -> bool {
-        let news = self.validated_at.is_none() || !self.is_deliverable();
-        if news {
-            self.validated_at = Some(now);
-            self.verified_at = Some(now);
-            self.undeliverable_since = None;
-        }
-        news
-    }
-}
-
 /// What follows from new contact details.
-#[derive(Default)]
 struct Effects {
+    /// The language the person was written to before.
+    language: Language,
     events: Vec<Event>,
     notices: Vec<(Channel, Message)>,
     codes: Vec<Channel>,
 }
 
 impl Effects {
+    const fn new(language: Language) -> Self {
+        Self {
+            language,
+            events: Vec::new(),
+            notices: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
     fn update<A>(&mut self, point: &mut Option<ContactPoint<A>>, update: Update<A>, now: Timestamp)
     where
         A: Clone + PartialEq + Into<Address>,
@@ -512,10 +530,14 @@ impl Effects {
         match (update, point.as_mut()) {
             (Update::Keep, _) | (Update::Remove, None) => {}
             (Update::Set(address), Some(same)) if same.address == address => {
+                let channel = address.into().channel();
                 if same.undeliverable_since.take().is_some() {
-                    self.events.push(Event::ContactDeliverableAgain {
-                        channel: address.into().channel(),
-                    });
+                    self.events.push(Event::ContactDeliverableAgain { channel });
+                }
+                // Whoever saves what has gone stale says that it is still right.
+                if !same.is_fresh(now) {
+                    same.verified_at = Some(now);
+                    self.events.push(Event::ContactConfirmed);
                 }
             }
             (Update::Set(address), before) => {
@@ -540,8 +562,9 @@ impl Effects {
     fn tell_former<A: Clone + Into<Address>>(&mut self, before: &ContactPoint<A>) {
         if before.is_deliverable() {
             let former: Address = before.address.clone().into();
+            let language = self.language;
             self.notices
-                .push((former.channel(), Message::AddressChanged { former }));
+                .push((former.channel(), Message::AddressChanged { former, language }));
         }
     }
 }
