@@ -7,7 +7,7 @@
 mod settings;
 
 use aws_lambda_events::event::dynamodb;
-use futures_util::{StreamExt as _, future, stream};
+use futures_util::{StreamExt as _, stream};
 use infra_aws::{
     error::StoreError,
     notices::{DUE_BUCKETS, Notices},
@@ -18,6 +18,7 @@ use jiff::SignedDuration;
 use mailbox_register::notice::{Notice, NoticeId, Wake};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use settings::Settings;
 
@@ -26,6 +27,8 @@ pub const REQUEUE: SignedDuration = SignedDuration::from_mins(15);
 /// Notices of one bucket in one page, and pages in one tick: a backlog is worked off by several ticks.
 const PAGE: i32 = 100;
 const MAX_PAGES: u32 = 20;
+/// Notices of one bucket worked on at once: with all buckets, as many connections as a small function can hold.
+const AT_ONCE: usize = 4;
 
 /// What the function stands on.
 #[derive(Debug)]
@@ -158,10 +161,19 @@ async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
             }
         };
         let before = errors.len();
-        let results = future::join_all(due.iter().map(|id| wake_by_id(app, *id))).await;
+        if let Some(oldest) = due.iter().flatten().next() {
+            let waited = app.clock.now().duration_since(oldest.at);
+            metrics::histogram!("OldestDueSeconds").record(waited.as_secs_f64());
+        }
+        let is_last = due.len() < usize::try_from(PAGE).unwrap_or(0);
+        let results = stream::iter(due)
+            .map(async |due| wake_by_id(app, due?.notice).await)
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
         errors.extend(results.into_iter().filter_map(Result::err));
         // What failed stays due and would fill the next page too.
-        if due.len() < usize::try_from(PAGE).unwrap_or(0) || errors.len() > before {
+        if is_last || errors.len() > before {
             break;
         }
     }
@@ -177,12 +189,20 @@ async fn wake_by_id(app: &App, id: NoticeId) -> Result<(), StoreError> {
 
 /// Does what a notice needs now.
 async fn wake(app: &App, notice: &Notice) -> Result<(), StoreError> {
-    match notice.wake(app.clock.now(), app.requeue) {
+    let next = NoticeId(Uuid::new_v4());
+    match notice.wake(app.clock.now(), app.requeue, next) {
         Wake::Nothing => {}
         Wake::Enqueue(queued) => {
             app.queues.send(notice.channel, notice.id).await?;
             // Where a worker was faster the note is not needed any more.
             app.notices.step(notice, &queued).await?;
+        }
+        Wake::Follow(both) => {
+            let (followed, following) = *both;
+            if app.notices.follow(notice, &followed, &following).await? {
+                tracing::warn!(notice = %notice.id, kind = notice.message.kind(), next = %next, "the other channel is used");
+                metrics::counter!("NoticesFollowed", "channel" => notice.channel.as_str()).increment(1);
+            }
         }
         Wake::Settle(settled) => {
             if app.notices.step(notice, &settled).await? {

@@ -4,7 +4,7 @@ mod caller;
 mod lookups;
 mod settings;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
 use infra_aws::{directory::Directory, disclosures::Disclosures, error::StoreError, register::Entries};
@@ -36,6 +36,9 @@ pub struct App {
 
 pub(crate) type SharedApp = Arc<App>;
 
+/// When a request is given up: a second before Lambda ends the function.
+pub const TIME_LIMIT: Duration = Duration::from_secs(14);
+
 /// Every path of this function.
 pub const PATHS: [&str; 1] = ["/v1/lookups"];
 
@@ -45,6 +48,7 @@ pub fn router(app: App) -> Router {
         Router::new()
             .route("/v1/lookups", post(lookups::look_up))
             .with_state(Arc::new(app)),
+        TIME_LIMIT,
     )
 }
 
@@ -53,6 +57,6 @@ fn unavailable(error: &StoreError) -> Problem {
     tracing::error!(%error, "nothing disclosed");
     match error {
         StoreError::Unavailable(_) => Problem::new(Kind::Unavailable).retry_after(2),
-        StoreError::Unreadable(_) | StoreError::Unwritable(_) => Kind::Internal.into(),
+        StoreError::Refused(_) | StoreError::Unreadable(_) | StoreError::Unwritable(_) => Kind::Internal.into(),
     }
 }

@@ -80,10 +80,11 @@ pub(crate) async fn look_up(
         persons: &keys,
     };
     // First on record, then read: nothing is seen that nobody will know of.
-    app.disclosures
-        .record(&disclosure)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    app.disclosures.record(&disclosure).await.map_err(|error| {
+        // Whatever the cause, missing rights among them: it is the audit trail that is down, and it comes back.
+        tracing::error!(%error, "not on record, so nothing disclosed");
+        Problem::new(Kind::Unavailable).retry_after(2)
+    })?;
     let entries = app
         .register
         .many(&keys, Instant::now() + PATIENCE)
@@ -118,9 +119,19 @@ fn found<V>(keys: &[PersonKey], entries: &std::collections::HashMap<PersonKey, V
     keys.iter().filter(|key| entries.contains_key(*key)).count()
 }
 
-/// A text in words: trimmed, of a length, on one line.
+/// A text in words: trimmed, of a length, on one line. It is kept as it is, so it names nobody.
 fn words(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<String> {
     let text = text.trim();
-    let fits = length.contains(&text.chars().count()) && !text.contains(char::is_control);
+    let fits = length.contains(&text.chars().count()) && !text.contains(char::is_control) && !names_a_person(text);
     fits.then(|| text.to_owned())
+}
+
+/// Whether an identity number stands in a text: in one piece, or as people write it, the date apart from the rest.
+fn names_a_person(text: &str) -> bool {
+    let runs: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).collect();
+    let names_one = |digits: String| PersonIdentifier::try_from(digits).is_ok();
+    runs.iter().any(|run| names_one((*run).to_owned()))
+        || runs
+            .windows(2)
+            .any(|pair| pair[0].len() == 6 && names_one(pair.concat()))
 }

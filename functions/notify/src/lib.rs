@@ -13,12 +13,12 @@ use infra_aws::{
 use infra_edge::{clock::Clock, telemetry};
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
-    code::Code,
+    code::{Code, IssuedFor},
     contact::Address,
     language::Language,
     notice::{Failure, Message, Notice, NoticeId, State},
     secret::Secret,
-    texts,
+    texts::{self, OwnerName},
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ pub struct App {
     /// What codes are derived with.
     pub secret: Secret,
     /// The register's owner, as people know it.
-    pub owner: String,
+    pub owner: OwnerName,
     /// The time.
     pub clock: Clock,
 }
@@ -126,11 +126,12 @@ pub async fn send(app: &App, id: NoticeId) -> Result<(), StoreError> {
 
 /// Takes a notice on a lease; none if another has it, or nothing is to be done.
 async fn claim(app: &App, id: NoticeId) -> Result<Option<Notice>, StoreError> {
+    let worker = Uuid::new_v4();
     for _ in 0..MAX_CLAIM_RACES {
         let Some(notice) = app.notices.get(id).await? else {
             return Ok(None);
         };
-        let Ok(claimed) = notice.claim(app.clock.now()) else {
+        let Ok(claimed) = notice.claim(app.clock.now(), worker) else {
             return Ok(None);
         };
         if app.notices.step(&notice, &claimed).await? {
@@ -149,19 +150,16 @@ enum Ready {
 /// Writes the message for the entry as it is now; or the notice's end, where there is nothing to send.
 async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, Notice>, StoreError> {
     let now = app.clock.now();
-    let stored = app.register.one(&notice.person).await?;
-    let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
-        return Ok(Err(notice.cancelled(now)));
-    };
-    let address = match &notice.message {
-        Message::AddressChanged { former } => Some(former.clone()),
-        Message::MailboxChosen { .. } | Message::Code { .. } => registration.address(notice.channel),
-    };
-    let Some(address) = address else {
-        return Ok(Err(notice.failed(Failure::NoAddress, now)));
-    };
-    let ready = match &notice.message {
+    let text = match &notice.message {
+        Message::AddressChanged { former, language } => {
+            let what = former.channel();
+            write(app, &texts::Message::AddressChanged { what }, *language, former.clone())
+        }
         Message::MailboxChosen { provider } => {
+            let (language, address) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
             let providers = app.directory.providers(now).await?;
             let name = providers
                 .iter()
@@ -170,33 +168,39 @@ async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, Notice>, St
             write(
                 app,
                 &texts::Message::MailboxChosen { provider: name },
-                registration.language,
+                language,
                 address,
             )
         }
-        Message::AddressChanged { former } => {
-            let what = former.channel();
-            write(
-                app,
-                &texts::Message::AddressChanged { what },
-                registration.language,
-                address,
-            )
-        }
-        Message::Code { challenge } => {
+        Message::Code { challenge, address } => {
+            let (language, current) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
+            // The address was changed since: its own code is on the way, and this one would prove nothing.
+            if *address != IssuedFor::new(&app.secret, &current) {
+                return Ok(Err(notice.cancelled(now)));
+            }
             let code = Code::derive(&app.secret, challenge);
-            write(
-                app,
-                &texts::Message::Code { code: &code },
-                registration.language,
-                address,
-            )
+            write(app, &texts::Message::Code { code: &code }, language, current)
         }
     };
-    Ok(ready.map_err(|error| {
+    Ok(text.map_err(|error| {
         tracing::error!(%error, notice = %notice.id, kind = notice.message.kind(), "no text");
         notice.failed(Failure::NoText, now)
     }))
+}
+
+/// Language and address of the entry as it is now; or the notice's end, where there is none.
+async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
+    let stored = app.register.one(&notice.person).await?;
+    let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
+        return Ok(Err(notice.cancelled(now)));
+    };
+    Ok(registration
+        .address(notice.channel)
+        .map(|address| (registration.language, address))
+        .ok_or_else(|| notice.failed(Failure::NoAddress, now)))
 }
 
 fn write(
@@ -206,8 +210,8 @@ fn write(
     address: Address,
 ) -> Result<Ready, texts::TextError> {
     match address {
-        Address::Sms(number) => Ok(Ready::Sms(number, texts::sms(message, language, &app.owner)?)),
-        Address::Email(email) => Ok(Ready::Email(email, texts::mail(message, language, &app.owner)?)),
+        Address::Sms(number) => Ok(Ready::Sms(number, texts::sms(message, language, app.owner.as_str())?)),
+        Address::Email(email) => Ok(Ready::Email(email, texts::mail(message, language, app.owner.as_str())?)),
     }
 }
 
@@ -239,8 +243,16 @@ fn jitter(longest: SignedDuration) -> SignedDuration {
     SignedDuration::from_millis(i64::try_from(random % milliseconds.max(1)).unwrap_or_default())
 }
 
+/// Stores what became of a notice; where it came to nothing, together with the one that follows on the other channel.
 async fn settle(app: &App, held: &Notice, next: &Notice) -> Result<(), StoreError> {
-    let stored = app.notices.step(held, next).await?;
+    let failed = matches!(next.state, State::Failed { .. });
+    let follow = next
+        .follow(NoticeId(Uuid::new_v4()), app.clock.now())
+        .filter(|_| failed);
+    let stored = match &follow {
+        Some((followed, following)) => app.notices.follow(held, followed, following).await?,
+        None => app.notices.step(held, next).await?,
+    };
     let state = match next.state {
         _ if !stored => "fenced off",
         State::Sent { .. } => "sent",

@@ -6,7 +6,7 @@ use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
 };
-use mailbox_register::secret::Secret;
+use mailbox_register::{secret::Secret, texts::OwnerName};
 
 use crate::App;
 
@@ -16,7 +16,7 @@ pub struct Settings {
     notices: String,
     register: String,
     directory: String,
-    owner: String,
+    owner: OwnerName,
     sender_id: String,
     email_sender: String,
     configuration_set: String,
@@ -45,7 +45,7 @@ impl Settings {
             notices: environment.required("NOTICES_TABLE")?,
             register: environment.required("REGISTER_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
-            owner: environment.required("OWNER_NAME")?,
+            owner: environment.parsed("OWNER_NAME")?,
             sender_id: environment.required("SMS_SENDER_ID")?,
             email_sender: environment.required("EMAIL_SENDER")?,
             configuration_set: environment.required("SES_CONFIGURATION_SET")?,

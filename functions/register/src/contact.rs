@@ -1,23 +1,21 @@
 //! `/v1/me/contact`: e-mail, mobile, language.
 
-use axum::{body::Bytes, extract::State, response::Response};
-use infra_aws::requests::Answer;
+use axum::{extract::State, response::Response};
 use infra_edge::{
-    body::{Body, Field, Given, Reading},
+    body::{Body, Field, Given, Nothing, Reading},
     problem::{Kind, Problem},
     request::{IdempotencyKey, IfMatch},
 };
 use mailbox_register::{
-    caller::Citizen,
     contact::{Channel, EmailAddress, MobileNumber, email::EmailError},
-    entry::{Actor, Command, ContactUpdate, Update},
+    entry::{Command, ContactUpdate, Update},
 };
 use serde::Deserialize;
 
 use crate::{
     App, SharedApp,
     callers::ContactWriter,
-    effect::{Order, Request, unavailable},
+    effect::{Request, text},
     view,
 };
 
@@ -57,7 +55,8 @@ impl App {
     }
 }
 
-fn update<A>(given: Given<A>) -> Update<A> {
+/// What a field that may be `null` does to what is stored.
+pub(crate) fn update<A>(given: Given<A>) -> Update<A> {
     match given {
         Given::Absent => Update::Keep,
         Given::Null => Update::Remove,
@@ -94,12 +93,8 @@ pub(crate) async fn confirm(
     key: IdempotencyKey,
     if_match: Option<IfMatch>,
     State(app): State<SharedApp>,
-    raw: Bytes,
+    _: Option<Body<Nothing>>,
 ) -> Result<Response, Problem> {
-    // There is nothing to say but that: an empty object is as good as no body.
-    if !raw.is_empty() && raw.trim_ascii() != b"{}" {
-        return Err(Kind::UnknownField.into());
-    }
     let request = Request {
         caller: citizen.person.as_str(),
         key: Some(&key),
@@ -109,41 +104,4 @@ pub(crate) async fn confirm(
         .change_own(&citizen, request, Command::Confirm, if_match.as_ref())
         .await?;
     Ok(view::to_citizen(answer, &citizen.person))
-}
-
-impl App {
-    /// Applies a citizen's command to the own entry; the answer is the entry.
-    pub(crate) async fn change_own(
-        &self,
-        citizen: &Citizen,
-        request: Request<'_>,
-        command: Command,
-        if_match: Option<&IfMatch>,
-    ) -> Result<Answer, Problem> {
-        let now = self.clock.now();
-        let providers = self
-            .directory
-            .providers(now)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        self.once(request, now, async |claim| {
-            let order = Order {
-                person: &citizen.person,
-                actor: Actor::Citizen,
-                command,
-                if_match,
-                besides: Vec::new(),
-            };
-            self.transition(order, claim, now, |step| {
-                view::own_entry(step.after, citizen, &providers, now)
-            })
-            .await
-        })
-        .await
-    }
-}
-
-/// A body that was read as JSON is UTF-8.
-pub(crate) fn text(raw: &[u8]) -> &str {
-    std::str::from_utf8(raw).unwrap_or_default()
 }

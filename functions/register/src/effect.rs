@@ -13,14 +13,15 @@ use infra_edge::{
 };
 use jiff::Timestamp;
 use mailbox_register::{
-    code::Challenge,
+    caller::Citizen,
+    code::{Challenge, IssuedFor},
     entry::{self, Actor, Command, Refused, Transition},
     notice::{Message, Notice, NoticeId},
     person::{PersonIdentifier, PersonKey},
 };
 use uuid::Uuid;
 
-use crate::App;
+use crate::{App, view};
 
 /// Tries after another writer was first.
 const MAX_RACES: u32 = 8;
@@ -201,6 +202,36 @@ impl App {
         Err(Kind::Unavailable.into())
     }
 
+    /// Applies a citizen's command to the own entry; the answer is the entry.
+    pub(crate) async fn change_own(
+        &self,
+        citizen: &Citizen,
+        request: Request<'_>,
+        command: Command,
+        if_match: Option<&IfMatch>,
+    ) -> Result<Answer, Problem> {
+        let now = self.clock.now();
+        let providers = self
+            .directory
+            .providers(now)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        self.once(request, now, async |claim| {
+            let order = Order {
+                person: &citizen.person,
+                actor: Actor::Citizen,
+                command,
+                if_match,
+                besides: Vec::new(),
+            };
+            self.transition(order, claim, now, |step| {
+                view::own_entry(step.after, citizen, &providers, now)
+            })
+            .await
+        })
+        .await
+    }
+
     /// The writes that issue a code for an address and have it sent.
     pub(crate) fn issue_code(
         &self,
@@ -219,12 +250,20 @@ impl App {
             NoticeId(Uuid::new_v4()),
             key.clone(),
             address.channel(),
-            Message::Code { challenge },
+            Message::Code {
+                challenge,
+                address: IssuedFor::new(&self.secret, address),
+            },
             now,
         );
         let adding = self.notices.adding(&notice).map_err(|error| unavailable(&error))?;
         Ok([issuing, adding])
     }
+}
+
+/// A body that was read as JSON is UTF-8.
+pub(crate) fn text(raw: &[u8]) -> &str {
+    std::str::from_utf8(raw).unwrap_or_default()
 }
 
 const fn refused_kind(refused: Refused) -> Kind {
@@ -250,8 +289,8 @@ pub(crate) fn unavailable(error: &StoreError) -> Problem {
             tracing::warn!(%error, "the store is unavailable");
             Problem::new(Kind::Unavailable).retry_after(2)
         }
-        StoreError::Unreadable(_) | StoreError::Unwritable(_) => {
-            tracing::error!(%error, "an item does not fit this code");
+        StoreError::Refused(_) | StoreError::Unreadable(_) | StoreError::Unwritable(_) => {
+            tracing::error!(%error, "the store and this code do not fit");
             Kind::Internal.into()
         }
     }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use infra_edge::problem::{Kind, Problem};
-use mailbox_register::entry::Change;
+use mailbox_register::{caller::Fields, entry::Change};
 use serde::{Deserialize, Serialize};
 
 use crate::{SharedApp, callers::ContactReader, effect::unavailable};
@@ -30,7 +30,7 @@ struct History {
     next: Option<u64>,
 }
 
-/// Shows a page of the history.
+/// Shows a page of the history. A page can be shorter than asked for, and still have a next one.
 pub(crate) async fn show(
     ContactReader(citizen): ContactReader,
     State(app): State<SharedApp>,
@@ -49,9 +49,22 @@ pub(crate) async fn show(
         .history(&key, before, limit.into())
         .await
         .map_err(|error| unavailable(&error))?;
+    let fields = Fields::of_citizen(&citizen.scopes);
     let next = (changes.len() == usize::from(limit))
         .then(|| changes.last().map(|change| change.version))
         .flatten()
         .filter(|version| *version > 1);
+    // What the token's scopes do not cover is left out, as everywhere.
+    let changes = changes.into_iter().filter_map(|mut change| {
+        change.events.retain(|event| {
+            if event.is_of_mailbox() {
+                fields.mailbox
+            } else {
+                fields.contact
+            }
+        });
+        (!change.events.is_empty()).then_some(change)
+    });
+    let changes = changes.collect();
     Ok(Json(History { changes, next }).into_response())
 }

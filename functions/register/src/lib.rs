@@ -13,14 +13,15 @@ mod settings;
 mod validate;
 mod view;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     routing::{get, post, put},
 };
 use infra_aws::{
-    addresses::Addresses, codes::Codes, directory::Directory, notices::Notices, register::Register, requests::Requests,
+    addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
+    register::Register, requests::Requests,
 };
 use infra_edge::{app, clock::Clock};
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
@@ -42,6 +43,8 @@ pub struct App {
     pub directory: Directory,
     /// Who shares an address.
     pub addresses: Addresses,
+    /// The record of what providers were told of a person, to be added to.
+    pub disclosures: Disclosures,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.
@@ -53,6 +56,9 @@ pub struct App {
 }
 
 pub(crate) type SharedApp = Arc<App>;
+
+/// When a request is given up: a second before Lambda ends the function.
+pub const TIME_LIMIT: Duration = Duration::from_secs(9);
 
 /// Every path of this function.
 pub const PATHS: [&str; 11] = [
@@ -86,5 +92,5 @@ pub fn router(app: App) -> Router {
         .route("/v1/mailboxes/eligibility", post(mailboxes::eligibility))
         .route("/v1/mailboxes/close", post(mailboxes::close))
         .route("/v1/providers", get(providers::list));
-    app::app(routes.with_state(Arc::new(app)))
+    app::app(routes.with_state(Arc::new(app)), TIME_LIMIT)
 }

@@ -18,8 +18,7 @@ use serde_json::json;
 use crate::{
     SharedApp,
     callers::MailboxWriter,
-    contact::text,
-    effect::{Order, Request, unavailable},
+    effect::{Order, Request, text, unavailable},
     view::{self, MailboxView, PendingView},
 };
 

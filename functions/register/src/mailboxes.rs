@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use infra_aws::requests::Answer;
+use infra_aws::{disclosures::Disclosure, requests::Answer};
 use infra_edge::{
     body::{Body, Field, Reading},
     problem::{Kind, Problem},
@@ -16,16 +16,17 @@ use mailbox_register::{
     caller::Machine,
     entry::{self, Actor, Command, Ineligible, Registering},
     mailbox::{Certificate, MailboxAddress, ProviderId},
-    person::{PersonIdentifier, Population},
+    person::{PersonIdentifier, PersonKey, Population},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
-    SharedApp,
+    App, SharedApp,
     callers::ProviderCaller,
-    contact::text,
-    effect::{Order, Request, Step, unavailable},
+    contact::update,
+    effect::{Order, Request, Step, text, unavailable},
     view,
 };
 
@@ -64,12 +65,13 @@ struct Eligibility {
 
 /// Says whether a person may choose the calling provider, and why not.
 pub(crate) async fn eligibility(
-    ProviderCaller { provider, .. }: ProviderCaller,
+    ProviderCaller { machine, provider }: ProviderCaller,
     State(app): State<SharedApp>,
     Body { value, .. }: Body<About>,
 ) -> Result<Response, Problem> {
     let person = value.person(app.population)?;
     let key = app.secret.person_key(&person);
+    app.on_record(&machine, "eligibility for a mailbox", &key).await?;
     let stored = app
         .register
         .entries()
@@ -103,15 +105,15 @@ pub(crate) async fn register(
     let address = reading.required("address", value.address, |text| {
         MailboxAddress::try_from(text.to_owned()).map_err(|_| Kind::InvalidMailboxAddress)
     });
-    let certificate = reading.optional("certificate", value.certificate, |text| {
+    let certificate = reading.nullable("certificate", value.certificate, |text| {
         Certificate::parse(text, now).map_err(|_| Kind::InvalidCertificate)
     });
-    let (person, address) = reading.finish(person.zip(address))?;
+    let ((person, address), certificate) = reading.finish(person.zip(address).zip(certificate))?;
 
     let command = Command::RegisterMailbox(Registering {
         provider: provider.id.clone(),
         address,
-        certificate,
+        certificate: update(certificate),
     });
     let answer = change(
         &app,
@@ -179,22 +181,50 @@ async fn change(
         key: Some(key),
         content: [route, body],
     };
-    app.once(request, now, async |claim| {
-        let order = Order {
-            person,
-            actor: Actor::Organisation {
-                organisation: machine.organisation,
-            },
-            command,
-            if_match: None,
-            besides: Vec::new(),
-        };
-        app.transition(order, claim, now, answer).await
-    })
-    .await
-    .map_err(|problem| match problem.kind() {
+    let answer = app
+        .once(request, now, async |claim| {
+            let order = Order {
+                person,
+                actor: Actor::Organisation {
+                    organisation: machine.organisation,
+                },
+                command,
+                if_match: None,
+                besides: Vec::new(),
+            };
+            app.transition(order, claim, now, answer).await
+        })
+        .await;
+    let Err(problem) = &answer else { return answer };
+    match problem.kind() {
+        // These refusals tell something of the person.
+        Kind::Reserved | Kind::Deleted => {
+            let key = app.secret.person_key(person);
+            app.on_record(machine, "refusal of a mailbox", &key).await?;
+            answer
+        }
         // To a provider, somebody who is not in the register and somebody without its mailbox are the same.
-        Kind::NotRegistered => Kind::MailboxNotFound.into(),
-        _ => problem,
-    })
+        Kind::NotRegistered => Err(Kind::MailboxNotFound.into()),
+        _ => answer,
+    }
+}
+
+impl App {
+    /// Puts on record that a provider is told something of a person. Until this has succeeded nothing may be told.
+    async fn on_record(&self, machine: &Machine, purpose: &str, person: &PersonKey) -> Result<(), Problem> {
+        let disclosure = Disclosure {
+            request: Uuid::new_v4(),
+            organisation: machine.organisation,
+            supplier: machine.supplier,
+            at: self.clock.now(),
+            purpose,
+            reference: None,
+            fields: vec!["reserved", "status"],
+            persons: std::slice::from_ref(person),
+        };
+        self.disclosures
+            .record(&disclosure)
+            .await
+            .map_err(|error| unavailable(&error))
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn list(State(app): State<SharedApp>) -> Result<Response, Probl
         .filter(|provider| provider.validity.holds(now))
         .map(|provider| ProviderView {
             provider: &provider.id,
-            name: &provider.name,
+            name: provider.name.as_str(),
             organisation: provider.organisation(now),
             sign_up: &provider.sign_up,
             support: &provider.support,

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use infra_edge::{
+    body::{Body, Nothing},
     problem::Problem,
     request::{IdempotencyKey, IfMatch},
 };
@@ -15,6 +16,7 @@ pub(crate) async fn reserve(
     if_match: IfMatch,
     key: Option<IdempotencyKey>,
     State(app): State<SharedApp>,
+    _: Option<Body<Nothing>>,
 ) -> Result<Response, Problem> {
     change(
         &app,

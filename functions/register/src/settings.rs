@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::Client;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use infra_aws::{
-    addresses::Addresses, codes::Codes, directory::Directory, notices::Notices, register::Register, requests::Requests,
+    addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
+    register::Register, requests::Requests,
 };
 use infra_edge::{
     clock::Clock,
@@ -23,6 +24,7 @@ pub struct Settings {
     codes: String,
     directory: String,
     addresses: String,
+    disclosures: String,
     population: Population,
     countries: AllowedCountries,
     /// The register's secret, wrapped by KMS.
@@ -44,6 +46,7 @@ impl Settings {
             codes: environment.required("CODES_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
             addresses: environment.required("ADDRESSES_TABLE")?,
+            disclosures: environment.required("DISCLOSURES_TABLE")?,
             population: environment.parsed("PERSONS")?,
             countries: environment.parsed("SMS_COUNTRIES")?,
             wrapped_secret: STANDARD
@@ -61,6 +64,7 @@ impl Settings {
             codes: Codes::new(client.clone(), self.codes, secret.clone()),
             directory: Directory::new(client.clone(), self.directory),
             addresses: Addresses::new(client.clone(), self.addresses, secret.clone()),
+            disclosures: Disclosures::new(client.clone(), self.disclosures),
             secret: secret.clone(),
             population: self.population,
             countries: self.countries,

@@ -4,16 +4,17 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use infra_aws::{
     codes::{Attempt, Codes, TooSoon},
     requests::{Answer, Claim},
+    transaction::{CommitError, Part},
 };
 use infra_edge::{
-    body::{Body, Field, Reading},
+    body::{Body, Field, Given, Reading},
     problem::{Kind, Problem},
     request::{IdempotencyKey, IfMatch},
 };
 use jiff::Timestamp;
 use mailbox_register::{
     caller::Citizen,
-    code::Code,
+    code::{Code, RESEND_AFTER},
     contact::{Address, Channel},
     entry::{Actor, Command},
     person::PersonKey,
@@ -23,8 +24,8 @@ use serde::Deserialize;
 use crate::{
     App, SharedApp,
     callers::ContactWriter,
-    contact::{parse_channel, text},
-    effect::{Done, Order, Request, not_committed, unavailable},
+    contact::parse_channel,
+    effect::{Done, Order, Request, not_committed, text, unavailable},
     view,
 };
 
@@ -47,10 +48,16 @@ pub(crate) async fn validate(
     let now = app.clock.now();
     let mut reading = Reading::default();
     let channel = reading.required("channel", value.channel, parse_channel);
-    let code = reading.optional("code", value.code, |text| {
+    let code = reading.nullable("code", value.code, |text| {
         Code::parse(text).map_err(|_| Kind::WrongCode)
     });
-    let channel = reading.finish(channel)?;
+    // An empty field of a form is no wish for another code.
+    let code = code.and_then(|code| match code {
+        Given::Value(code) => Some(Some(code)),
+        Given::Absent => Some(None),
+        Given::Null => reading.refuse("code", Kind::InvalidValue),
+    });
+    let (channel, code) = reading.finish(channel.zip(code))?;
 
     let request = Request {
         caller: citizen.person.as_str(),
@@ -160,10 +167,14 @@ impl App {
             let answering = self.requests.answering(claim, &answer);
             writes.push(answering.map_err(|error| unavailable(&error))?);
         }
-        self.register
-            .commit(writes)
-            .await
-            .map_err(|error| not_committed(&error))?;
+        self.register.commit(writes).await.map_err(|error| match error {
+            // Another wish for a code came at the same time, and was granted.
+            CommitError::Conflict(Part::Code) => {
+                let seconds = u32::try_from(RESEND_AFTER.as_secs()).unwrap_or(u32::MAX);
+                Problem::new(Kind::TooManyRequests).retry_after(seconds)
+            }
+            error => not_committed(&error),
+        })?;
         Ok(Done::with_answer_stored(answer))
     }
 }

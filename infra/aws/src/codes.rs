@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 };
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
-    code::{CODE_LIFETIME, Challenge, Code, MAX_ATTEMPTS, MAX_PER_DAY, RESEND_AFTER},
+    code::{CODE_LIFETIME, Challenge, Code, IssuedFor, MAX_ATTEMPTS, MAX_PER_DAY, RESEND_AFTER},
     contact::{Address, Channel},
     person::PersonKey,
     secret::Secret,
@@ -28,7 +28,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub struct Issued {
     challenge: Challenge,
     answer: String,
-    address: String,
+    address: IssuedFor,
     sent_at: i64,
     good_until: i64,
     attempts: u32,
@@ -124,7 +124,7 @@ impl Codes {
         let issued = Issued {
             answer: Code::derive(&self.secret, challenge).mac(&self.secret, challenge),
             challenge: challenge.clone(),
-            address: self.address(address),
+            address: IssuedFor::new(&self.secret, address),
             sent_at: millis,
             good_until: after(CODE_LIFETIME).as_millisecond(),
             attempts: 0,
@@ -181,7 +181,7 @@ impl Codes {
             Ok(updated) => {
                 let issued: Issued = item::read("codes", updated.attributes.unwrap_or_default())?;
                 let right = code.mac(&self.secret, &issued.challenge) == issued.answer
-                    && self.address(address) == issued.address;
+                    && IssuedFor::new(&self.secret, address) == issued.address;
                 Ok(if right { Attempt::Right(issued) } else { Attempt::Wrong })
             }
             Err(error) => match error.as_service_error() {
@@ -217,11 +217,6 @@ impl Codes {
             .expression_attribute_values(":false", aws_sdk_dynamodb::types::AttributeValue::Bool(false))
             .expression_attribute_values(":challenge", text(issued.challenge.as_str()));
         Write::update(Part::Code, update)
-    }
-
-    fn address(&self, address: &Address) -> String {
-        self.secret
-            .mac("code-address", &[address.channel().as_str(), address.as_str()])
     }
 }
 

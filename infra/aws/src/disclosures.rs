@@ -1,6 +1,6 @@
 //! Who looked whom up, when, why, and which fields were shown. Append only.
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
 use jiff::Timestamp;
 use mailbox_register::{organisation::OrganisationNumber, person::PersonKey};
 use serde::Serialize;
@@ -49,14 +49,25 @@ impl Disclosures {
     /// # Errors
     /// [`StoreError`].
     pub async fn record(&self, disclosure: &Disclosure<'_>) -> Result<(), StoreError> {
-        self.client
+        let result = self
+            .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item::write("disclosures", disclosure)?))
             .condition_expression("attribute_not_exists(#request)")
             .expression_attribute_names("#request", "request")
             .send()
-            .await?;
-        Ok(())
+            .await;
+        match result {
+            // The identity is new and random: what is there is an earlier try of this very call, whose answer was lost.
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -55,11 +55,10 @@ impl EmailSender {
             .await
             .map_err(|error| {
                 classify(&error, |code, message| match code {
-                    // An account under review refuses everything by the same code: no fault of the address.
-                    "MessageRejected" if message.starts_with("Sending paused") => {
-                        Some(SendError::ChannelClosed("sending paused".to_owned()))
-                    }
-                    "MessageRejected" => Some(SendError::AddressRefused),
+                    "MessageRejected" if message.contains("blacklisted") => Some(SendError::AddressRefused),
+                    // Else the account or the sender is at fault (paused, under review, not verified): everything is
+                    // refused by the same code, and no address can help it.
+                    "MessageRejected" => Some(SendError::ChannelClosed(code.to_owned())),
                     "InvalidParameterValue" => Some(SendError::MessageRefused),
                     _ => None,
                 })

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// It is down, throttled or too slow: the same call can succeed later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// It refuses the call: rights, settings or the request itself are wrong. The same call fails again.
+    #[error("the store refuses the call: {0}")]
+    Refused(String),
     /// What is stored cannot be read by this version of the code.
     #[error("an item of {0} cannot be read")]
     Unreadable(&'static str),
@@ -18,9 +21,26 @@ pub enum StoreError {
     Unwritable(&'static str),
 }
 
+/// Codes of errors that do not pass by themselves.
+const PERMANENT: [&str; 8] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "SerializationException",
+    "UnrecognizedClientException",
+    "ValidationException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "construction",
+];
+
 impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for StoreError {
     fn from(error: SdkError<E, R>) -> Self {
-        Self::Unavailable(cause(&error).to_owned())
+        let cause = cause(&error).to_owned();
+        if PERMANENT.contains(&cause.as_str()) {
+            Self::Refused(cause)
+        } else {
+            Self::Unavailable(cause)
+        }
     }
 }
 

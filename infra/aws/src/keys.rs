@@ -3,19 +3,14 @@
 use aws_sdk_kms::{Client, primitives::Blob};
 use mailbox_register::secret::Secret;
 
-use crate::error::{StoreError, cause};
+use crate::error::StoreError;
 
 /// Unwraps the secret.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`], if KMS does not unwrap it; [`StoreError::Unreadable`], if it is not a secret.
+/// [`StoreError::Unreadable`], if it is not a secret; others, if KMS does not unwrap it.
 pub async fn unwrap(client: &Client, wrapped: Vec<u8>) -> Result<Secret, StoreError> {
-    let unwrapped = client
-        .decrypt()
-        .ciphertext_blob(Blob::new(wrapped))
-        .send()
-        .await
-        .map_err(|error| StoreError::Unavailable(cause(&error).to_owned()))?;
+    let unwrapped = client.decrypt().ciphertext_blob(Blob::new(wrapped)).send().await?;
     let plaintext = unwrapped
         .plaintext
         .ok_or(StoreError::Unreadable("the wrapped secret"))?;

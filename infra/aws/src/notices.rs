@@ -1,19 +1,25 @@
 //! The outbox: notices and where each is in its life.
 
-use aws_sdk_dynamodb::{Client, types::Put};
-use jiff::Timestamp;
+use aws_sdk_dynamodb::{
+    Client,
+    operation::put_item::PutItemError,
+    types::{Put, ReturnValuesOnConditionCheckFailure},
+};
+use jiff::{SignedDuration, Timestamp};
 use mailbox_register::notice::{Notice, NoticeId};
 use serde::Deserialize;
 
 use crate::{
     error::StoreError,
     item::{self, Item, number, text},
-    transaction::{Part, Write},
+    transaction::{self, CommitError, Part, Write},
 };
 
 /// What still has to happen is spread over this many partitions of the index.
 pub const DUE_BUCKETS: u8 = 16;
 const DUE_INDEX: &str = "due";
+/// How long a notice is kept after its end, for questions that come later.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The table `notices`.
 #[derive(Debug, Clone)]
@@ -22,9 +28,18 @@ pub struct Notices {
     table: String,
 }
 
+/// A notice that something has to happen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub notice: NoticeId,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Due {
+struct IndexRow {
     id: NoticeId,
     /// Milliseconds since 1970.
     due_at: i64,
@@ -64,7 +79,8 @@ impl Notices {
         found.item.map(|item| item::read("notices", item)).transpose()
     }
 
-    /// Stores the next step of a notice, if nobody has taken one since it was read. Says whether it was stored.
+    /// Stores the next step of a notice, if nobody has taken one since it was read. Says whether it was stored: also by
+    /// an earlier try of the same call, whose answer was lost.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -76,18 +92,36 @@ impl Notices {
             .set_item(Some(row(next)?))
             .condition_expression("epoch = :epoch")
             .expression_attribute_values(":epoch", number(read.epoch))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(
-                    aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception,
-                ) =>
-            {
-                Ok(false)
+        let Err(error) = result else {
+            return Ok(true);
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                let there = failed.item.clone().map(|item| item::read::<Notice>("notices", item));
+                Ok(there.transpose()?.as_ref() == Some(next))
             }
-            Err(error) => Err(error.into()),
+            _ => Err(error.into()),
+        }
+    }
+
+    /// Stores the next step of a notice together with the notice that follows it. Says whether they were stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn follow(&self, read: &Notice, next: &Notice, following: &Notice) -> Result<bool, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row(next)?))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", number(read.epoch));
+        let writes = vec![Write::put(Part::Notice, put)?, self.adding(following)?];
+        match transaction::commit(&self.client, writes).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
         }
     }
 
@@ -96,38 +130,17 @@ impl Notices {
         let _ = self.get(NoticeId(uuid::Uuid::nil())).await;
     }
 
-    /// When the next notice has to be looked at, after `now`; none if nothing is to happen any more.
+    /// The notices of a bucket that something has to happen to at `now`, the oldest first. A row that cannot be read
+    /// stands for itself among its neighbours.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let mut next = None::<Timestamp>;
-        for bucket in 0..DUE_BUCKETS {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(DUE_INDEX)
-                .key_condition_expression("dueBucket = :bucket AND dueAt > :now")
-                .expression_attribute_values(":bucket", number(bucket))
-                .expression_attribute_values(":now", number(now.as_millisecond()))
-                .limit(1)
-                .send()
-                .await?;
-            for item in page.items.unwrap_or_default() {
-                let due: Due = item::read("notices", item)?;
-                let at = Timestamp::from_millisecond(due.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-        }
-        Ok(next)
-    }
-
-    /// The notices of a bucket that something has to happen to at `now`, the oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due(&self, bucket: u8, now: Timestamp, limit: i32) -> Result<Vec<NoticeId>, StoreError> {
+    pub async fn due(
+        &self,
+        bucket: u8,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<Result<Due, StoreError>>, StoreError> {
         let page = self
             .client
             .query()
@@ -139,11 +152,12 @@ impl Notices {
             .limit(limit)
             .send()
             .await?;
-        page.items
-            .into_iter()
-            .flatten()
-            .map(|item| item::read::<Due>("notices", item).map(|due| due.id))
-            .collect()
+        let due = |item| {
+            let row: IndexRow = item::read("notices", item)?;
+            let at = Timestamp::from_millisecond(row.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
+            Ok(Due { notice: row.id, at })
+        };
+        Ok(page.items.into_iter().flatten().map(due).collect())
     }
 }
 
@@ -155,15 +169,19 @@ fn row(notice: &Notice) -> Result<Item, StoreError> {
         row.insert("dueBucket".to_owned(), number(bucket));
         row.insert("dueAt".to_owned(), number(wake_at.as_millisecond()));
     }
+    if let Some(ended_at) = notice.ended_at() {
+        let expires = ended_at.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX);
+        row.insert("expiresAt".to_owned(), number(expires.as_second()));
+    }
     Ok(row)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use mailbox_register::{
         code::Challenge,
         contact::Channel,
+        language::Language,
         notice::{Failure, Message, Wake},
         person::PersonKey,
     };
@@ -192,17 +210,19 @@ mod tests {
                 former: mailbox_register::contact::EmailAddress::parse("ola@example.no")
                     .unwrap()
                     .into(),
+                language: Language::Se,
             },
             Message::Code {
                 challenge: Challenge::new(Uuid::from_u128(9)),
+                address: serde_json::from_str("\"x\"").unwrap(),
             },
         ];
         for message in messages {
             let waiting = notice(message);
             let now = waiting.first_due_at;
-            let claimed = waiting.claim(now).unwrap();
+            let claimed = waiting.claim(now, Uuid::from_u128(3)).unwrap();
             let sending = claimed.sending(now).unwrap();
-            let Wake::Enqueue(queued) = waiting.wake(now, SignedDuration::from_mins(1)) else {
+            let Wake::Enqueue(queued) = waiting.wake(now, SignedDuration::from_mins(1), NoticeId(Uuid::nil())) else {
                 panic!("it is due");
             };
             let states = [

@@ -42,8 +42,7 @@ impl SendQueues {
             .queue_url(queue)
             .message_body(body)
             .send()
-            .await
-            .map_err(|error| StoreError::Unavailable(crate::error::cause(&error).to_owned()))?;
+            .await?;
         Ok(())
     }
 }

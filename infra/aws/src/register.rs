@@ -1,7 +1,7 @@
 //! The entries and their history.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -207,13 +207,21 @@ impl Register {
             .set_item(Some(change))
             .condition_expression("attribute_not_exists(person)");
         let mut writes = vec![Write::update(Part::Entry, update)?, Write::put(Part::Entry, change)?];
+        // A transaction takes one write per item: who shares both addresses gets both flags by one.
+        let mut others = HashMap::<&PersonKey, BTreeMap<&str, bool>>::new();
         for (other, flag, shared) in &sharing.others {
-            let update = Update::builder()
+            others.entry(other).or_default().insert(flag, *shared);
+        }
+        for (other, flags) in others {
+            let assignments: Vec<_> = flags.keys().map(|flag| format!("{flag} = :{flag}")).collect();
+            let mut update = Update::builder()
                 .table_name(&self.entries.table)
                 .key("person", text(other.as_str()))
-                .update_expression(format!("SET {flag} = :shared"))
-                .condition_expression("attribute_exists(person)")
-                .expression_attribute_values(":shared", AttributeValue::Bool(*shared));
+                .update_expression(format!("SET {}", assignments.join(", ")))
+                .condition_expression("attribute_exists(person)");
+            for (flag, shared) in flags {
+                update = update.expression_attribute_values(format!(":{flag}"), AttributeValue::Bool(shared));
+            }
             writes.push(Write::update(Part::Address, update)?);
         }
         Ok(writes)

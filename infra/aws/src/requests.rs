@@ -56,6 +56,7 @@ pub enum Begun {
 #[serde(rename_all = "camelCase")]
 struct Record {
     fingerprint: String,
+    owner: String,
     expires_at: i64,
     answer: Option<Answer>,
 }
@@ -121,6 +122,8 @@ impl Requests {
         let record: Record = item::read("requests", old)?;
         debug_assert!(record.expires_at > now.as_second());
         Ok(match record.answer {
+            // An earlier try of this very call was stored, and its answer lost.
+            None if record.owner == owner => Begun::New(Claim { request, owner }),
             _ if record.fingerprint != fingerprint => Begun::Reused,
             Some(answer) => Begun::Answered(answer),
             None => Begun::InProgress,

@@ -1,6 +1,6 @@
 //! What became of a call to SNS or SES: above all whether the message may have gone out.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, time::Duration};
 
 use aws_sdk_sns::{
     config::{http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
@@ -75,17 +75,20 @@ where
                 None => SendError::AnswerLost(cause),
             }
         }
-        _ if never_connected(error) => SendError::Transient(cause),
+        // No read timeout is set: what timed out on the way to an answer is the attempt, another kind of error.
+        SdkError::DispatchFailure(failure) if failure.is_timeout() || never_connected(error) => {
+            SendError::Transient(cause)
+        }
         _ => SendError::AnswerLost(cause),
     }
 }
 
-/// Whether a call broke off before there was a connection to send on.
+/// Whether a call broke off before there was a connection to send on: name, address, or TLS.
 fn never_connected(error: &(dyn Error + 'static)) -> bool {
     let mut source = Some(error);
     while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return io.kind() == io::ErrorKind::ConnectionRefused;
+        if let Some(hyper) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return hyper.is_connect();
         }
         source = error.source();
     }

@@ -39,8 +39,12 @@ impl SmsSender {
             publish = publish.message_attributes(name, value);
         }
         let published = publish.send().await.map_err(|error| {
-            classify(&error, |code, _| match code {
-                "InvalidParameter" | "InvalidParameterValue" | "OptedOut" => Some(SendError::AddressRefused),
+            classify(&error, |code, message| match code {
+                // The code is the same for a bad sender or price: a fault of the settings, not of the number.
+                "InvalidParameter" | "InvalidParameterValue" if message.contains("PhoneNumber") => {
+                    Some(SendError::AddressRefused)
+                }
+                "OptedOut" => Some(SendError::AddressRefused),
                 "AuthorizationError" | "UserError" => Some(SendError::ChannelClosed(code.to_owned())),
                 _ => None,
             })

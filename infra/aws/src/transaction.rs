@@ -103,6 +103,7 @@ pub async fn commit(client: &Client, writes: Vec<Write>) -> Result<(), CommitErr
             Verdict::TryAgain if attempt < MAX_CONFLICTS => {
                 retry::wait(attempt, Duration::from_millis(20), Duration::from_millis(500)).await;
             }
+            Verdict::Refused => return Err(StoreError::Refused("transaction".to_owned()).into()),
             Verdict::TryAgain | Verdict::Failed => return Err(StoreError::from(error).into()),
         }
     }
@@ -112,6 +113,7 @@ pub async fn commit(client: &Client, writes: Vec<Write>) -> Result<(), CommitErr
 enum Verdict {
     Conflict(Part),
     TryAgain,
+    Refused,
     Failed,
 }
 
@@ -130,6 +132,12 @@ fn verdict<R>(error: &SdkError<TransactWriteItemsError, R>, parts: &[Part]) -> V
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ];
+    if reasons
+        .iter()
+        .any(|code| code == "ValidationError" || code == "ItemCollectionSizeLimitExceeded")
+    {
+        return Verdict::Refused;
+    }
     if reasons.iter().any(|code| passing.contains(&code.as_str())) {
         return Verdict::TryAgain;
     }

@@ -1,6 +1,9 @@
 //! What every HTTP function does alike: refuse what no route takes, never let an answer be stored, log and count.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -20,18 +23,21 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A function's routes with all that surrounds them.
-pub fn app(routes: Router) -> Router {
+/// A function's routes with all that surrounds them. What takes longer than `limit` is answered as unavailable: `limit`
+/// is less than the function's own time, after which nobody answers the caller.
+pub fn app(routes: Router, limit: Duration) -> Router {
     routes
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .fallback(async || Problem::new(Kind::NotFound))
-        .layer(middleware::from_fn(surround))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            surround(request, next, limit)
+        }))
 }
 
-async fn surround(request: Request, next: Next) -> Response {
+async fn surround(request: Request, next: Next, limit: Duration) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
-    let method = request.method().clone();
+    let method = telemetry::method_label(request.method());
     // The route's pattern, not the path: a caller can write anything into a path.
     let route = request
         .extensions()
@@ -41,7 +47,8 @@ async fn surround(request: Request, next: Next) -> Response {
     let who = telemetry::caller_label(&caller::verdict(request.extensions()));
 
     let answer = if accepts_json(request.headers()) {
-        AssertUnwindSafe(next.run(request)).catch_unwind().await
+        let answer = tokio::time::timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+        answer.unwrap_or_else(|_| Ok(Problem::new(Kind::Unavailable).retry_after(2).into_response()))
     } else {
         Ok(Problem::new(Kind::NotAcceptable).into_response())
     };
@@ -56,7 +63,7 @@ async fn surround(request: Request, next: Next) -> Response {
     }
     telemetry::request(&telemetry::Request {
         id: &id,
-        method: method.as_str(),
+        method,
         route: &route,
         caller: who,
         status: response.status(),
@@ -109,9 +116,13 @@ mod tests {
     use super::*;
 
     fn sample() -> Router {
-        app(Router::new()
-            .route("/here", get(async || "here"))
-            .route("/broken", get(async || -> &'static str { panic!("a fault of ours") })))
+        app(
+            Router::new()
+                .route("/here", get(async || "here"))
+                .route("/slow", get(std::future::pending::<&'static str>))
+                .route("/broken", get(async || -> &'static str { panic!("a fault of ours") })),
+            Duration::from_millis(20),
+        )
     }
 
     async fn ask(method: &str, path: &str, accept: Option<&str>) -> Response {
@@ -137,6 +148,13 @@ mod tests {
         for path in ["/here", "/nowhere", "/broken"] {
             assert_eq!(ask("GET", path, None).await.headers()["cache-control"], "no-store");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_would_wait_too_long_is_told_to_come_back() {
+        let response = ask("GET", "/slow", None).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "2");
     }
 
     #[tokio::test]

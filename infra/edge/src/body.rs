@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, OptionalFromRequest, Request},
     http::{HeaderMap, header},
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -32,12 +32,35 @@ impl<S: Send + Sync, R: DeserializeOwned> FromRequest<S> for Body<R> {
         if !is_json(request.headers()) {
             return Err(Kind::UnsupportedMediaType.into());
         }
-        let raw = axum::body::to_bytes(request.into_body(), MAX_BODY)
-            .await
-            .map_err(|_| Problem::new(Kind::PayloadTooLarge))?;
+        let raw = read(request.into_body()).await?;
         let value = parse(&raw)?;
         Ok(Self { value, raw })
     }
+}
+
+/// None where the request has no body at all: then it need not say of which type.
+impl<S: Send + Sync, R: DeserializeOwned> OptionalFromRequest<S> for Body<R> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let (parts, body) = request.into_parts();
+        let raw = read(body).await?;
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        let request = Request::from_parts(parts, raw.into());
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
+
+/// What a request says to which there is nothing to say: an empty object.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
+
+async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(|_| Kind::PayloadTooLarge.into())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

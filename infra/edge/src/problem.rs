@@ -67,7 +67,7 @@ kinds! {
     /// More persons than one request takes.
     TooManyIdentifiers = BAD_REQUEST, "too-many-identifiers", "More than 1000 persons in one request.";
     /// `Idempotency-Key` missing or unusable.
-    IdempotencyKeyRequired = BAD_REQUEST, "idempotency-key-required", "One Idempotency-Key header of 1 to 255 visible ASCII characters is needed.";
+    IdempotencyKeyRequired = BAD_REQUEST, "idempotency-key-required", "One Idempotency-Key header of 1 to 255 visible ASCII characters without commas is needed.";
     /// The key was used for another request.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used before, for another request.";
     /// The same request is being worked on.
@@ -116,10 +116,10 @@ kinds! {
     InvalidMailboxAddress = UNPROCESSABLE_ENTITY, "invalid-mailbox-address", "A mailbox address is 8 to 100 characters without spaces.";
     /// Not a certificate that is valid now.
     InvalidCertificate = UNPROCESSABLE_ENTITY, "invalid-certificate", "The certificate is not an X.509 certificate in PEM that is valid now.";
-    /// A purpose that says nothing.
-    InvalidPurpose = UNPROCESSABLE_ENTITY, "invalid-purpose", "The purpose is a text of 3 to 200 characters.";
-    /// A reference that is too long.
-    InvalidReference = UNPROCESSABLE_ENTITY, "invalid-reference", "The reference is a text of 1 to 100 characters.";
+    /// A purpose that says nothing, or names a person.
+    InvalidPurpose = UNPROCESSABLE_ENTITY, "invalid-purpose", "The purpose is a text of 3 to 200 characters without identity numbers.";
+    /// A reference that is too long, or names a person.
+    InvalidReference = UNPROCESSABLE_ENTITY, "invalid-reference", "The reference is a text of 1 to 100 characters without identity numbers.";
     /// The code is not the one that was sent, or no longer good.
     WrongCode = UNPROCESSABLE_ENTITY, "wrong-code", "The code is wrong or no longer valid.";
     /// Too many tries, or a new code too soon.

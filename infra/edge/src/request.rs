@@ -14,7 +14,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as it was sent: 1 to 255 visible ASCII characters.
+    /// The key as it was sent: 1 to 255 visible ASCII characters, none of them a comma.
     pub fn as_str(&self) -> &str {
         &self.0
     }

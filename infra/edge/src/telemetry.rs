@@ -2,7 +2,7 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use mailbox_register::caller::Verdict;
 use tracing_subscriber::EnvFilter;
 
@@ -17,13 +17,11 @@ static METRICS: OnceLock<Flush> = OnceLock::new();
 /// Called once, in `main`. Without it (in the local stack and in tests) logs and metrics go wherever those want.
 pub fn start(function: &'static str, environment: &Environment<'_>) {
     let level = environment.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-    // The SDK and HTTP crates log requests and headers below `warn`.
-    let filter = EnvFilter::try_new(format!("warn,{}", own(&level))).unwrap_or_else(|_| EnvFilter::new("warn"));
     let logs = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
-        .with_env_filter(filter)
+        .with_env_filter(filter(&level))
         .with_target(false);
     if logs.try_init().is_err() {
         return;
@@ -37,9 +35,10 @@ pub fn start(function: &'static str, environment: &Environment<'_>) {
     }
 }
 
-/// The house's own crates at one level.
-fn own(level: &str) -> String {
-    [
+/// What is logged: the house's own crates from one level on, all others from `warn`. The SDK and HTTP crates log
+/// requests and headers below that.
+pub fn filter(level: &str) -> EnvFilter {
+    let own = [
         "authorizer",
         "dispatch",
         "infra_aws",
@@ -49,7 +48,8 @@ fn own(level: &str) -> String {
         "register",
     ]
     .map(|name| format!("{name}={level}"))
-    .join(",")
+    .join(",");
+    EnvFilter::try_new(format!("warn,{own}")).unwrap_or_else(|_| EnvFilter::new("warn"))
 }
 
 /// Writes what was counted since the last time. Called at the end of every event: Lambda may freeze after it.
@@ -64,7 +64,7 @@ pub fn flush() {
 /// One request, once it is answered.
 pub(crate) struct Request<'a> {
     pub(crate) id: &'a str,
-    pub(crate) method: &'a str,
+    pub(crate) method: &'static str,
     pub(crate) route: &'a str,
     pub(crate) caller: &'static str,
     pub(crate) status: StatusCode,
@@ -101,6 +101,14 @@ pub(crate) fn request(request: &Request<'_>) {
     metrics::counter!("Requests", "route" => request.route.to_owned(), "status" => status.to_string()).increment(1);
     metrics::histogram!("Duration", "route" => request.route.to_owned()).record(milliseconds);
     flush();
+}
+
+/// A method in common use, or `other`: a caller can write anything there.
+pub(crate) fn method_label(method: &Method) -> &'static str {
+    ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
 }
 
 /// The kind of caller, never which.
