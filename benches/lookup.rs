@@ -1,7 +1,11 @@
 //! A list look-up of 1000 persons, 900 of them registered, over HTTP through authorizer, function and database; beside
 //! it one person, so that the run says what a person costs.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot go on says so by a panic")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on says so by a panic"
+)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use local::{persons::synthetic, stack::Options};
@@ -32,7 +36,15 @@ fn lookups(criterion: &mut Criterion) {
     let (thousand, one) = (look_up(1000), look_up(1));
     let found = runtime.block_on(thousand.send()).expect(200);
     let is_registered = |person: &&serde_json::Value| person["status"] == "registered";
-    assert_eq!(found.body["results"].as_array().unwrap().iter().filter(is_registered).count(), 900);
+    assert_eq!(
+        found.body["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(is_registered)
+            .count(),
+        900
+    );
 
     let mut group = criterion.benchmark_group("lookup");
     group.bench_function("1 person", |bencher| bencher.to_async(&runtime).iter(|| one.send()));

@@ -1,6 +1,10 @@
 //! A provider registers a mailbox: new, and known (which changes nothing).
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot go on says so by a panic")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on says so by a panic"
+)]
 
 use std::cell::RefCell;
 

@@ -57,6 +57,10 @@ pub struct Answer {
     pub body: Value,
 }
 
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "an answer that is as expected may be all that is asked"
+)]
 impl Answer {
     /// The answer, which must have this status.
     #[track_caller]

@@ -64,7 +64,7 @@ impl MovableClock {
         let mut moved_by = self.0.moved_by.lock().unwrap_or_else(PoisonError::into_inner);
         let next = moved_by.checked_add(by).unwrap_or(SignedDuration::MAX);
         if let Some(file) = &self.0.file {
-            fs::write(file, next.as_secs().to_string())?;
+            keep(file, next)?;
         }
         *moved_by = next;
         Ok(())
@@ -77,7 +77,7 @@ impl MovableClock {
     pub fn reset(&self) -> io::Result<()> {
         let mut moved_by = self.0.moved_by.lock().unwrap_or_else(PoisonError::into_inner);
         *moved_by = SignedDuration::ZERO;
-        self.0.file.as_ref().map_or(Ok(()), |file| fs::write(file, "0"))
+        self.0.file.as_ref().map_or(Ok(()), |file| keep(file, *moved_by))
     }
 
     /// The clock as the functions take it.
@@ -85,4 +85,11 @@ impl MovableClock {
         let clock = self.clone();
         Clock::new(move || clock.now())
     }
+}
+
+/// Written whole or not at all: half a number would keep the next run from starting, or move its clock.
+fn keep(file: &Path, moved_by: SignedDuration) -> io::Result<()> {
+    let new = file.with_extension("new");
+    fs::write(&new, moved_by.as_secs().to_string())?;
+    fs::rename(&new, file)
 }

@@ -47,12 +47,12 @@ impl Gateway {
         for function in template.functions.values() {
             for route in &function.routes {
                 let code = function.code.as_deref().unwrap_or_default();
-                let (_, router) = functions
+                let (_, behind) = functions
                     .iter()
                     .find(|(name, _)| code == format!("functions/{name}"))
                     .ok_or(StackError::Template("an HTTP function"))?;
                 let target = Target {
-                    function: router.clone(),
+                    function: behind.clone(),
                     has_authorizer: route.authorizer.is_some(),
                 };
                 routes.insert(route.path.clone(), target);

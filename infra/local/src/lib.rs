@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod clock;
 mod control;
 pub mod database;
+pub mod database_faults;
 mod directory;
 mod drivers;
 mod gateway;

@@ -43,6 +43,7 @@ async fn main() -> ExitCode {
         data: arguments.data,
         frozen_at: None,
         driven: true,
+        database_faults: false,
     };
     match Stack::start(options).await {
         Ok(stack) => {

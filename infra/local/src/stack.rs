@@ -10,7 +10,13 @@ use std::{
 use authorizer::Authorizer;
 use aws_lc_rs::rand;
 use axum::Router;
-use infra_aws::{addresses::Addresses, error::StoreError, register::Register, sending};
+use infra_aws::{
+    addresses::Addresses,
+    error::StoreError,
+    notices::{DUE_BUCKETS, Notices},
+    register::Register,
+    sending,
+};
 use infra_edge::settings::Environment;
 use jiff::Timestamp;
 use mailbox_register::secret::Secret;
@@ -21,6 +27,7 @@ use crate::{
     clock::MovableClock,
     control,
     database::{Database, DatabaseError, table_name},
+    database_faults::DatabaseFaults,
     directory::Directory,
     drivers::Drivers,
     gateway::Gateway,
@@ -36,7 +43,7 @@ use crate::{
 /// Between two looks at the streams when nothing woke the drivers: queues make messages visible by themselves.
 const IDLE: Duration = Duration::from_millis(500);
 /// Between two ticks, as the template's schedule has it.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// How a stack is started.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +57,8 @@ pub struct Options {
     /// Whether streams, queues and the tick are driven by themselves. Without, [`Stack::settle`] and
     /// [`Stack::tick`] do it, and nothing happens in between.
     pub driven: bool,
+    /// Whether faults of the database can be scripted: then each call takes a way round by a proxy.
+    pub database_faults: bool,
 }
 
 /// Why the stack cannot do what it should.
@@ -110,6 +119,7 @@ pub struct Stack {
 pub(crate) struct Inner {
     pub(crate) clock: MovableClock,
     pub(crate) database: Database,
+    database_faults: Option<DatabaseFaults>,
     pub(crate) queues: Queues,
     pub(crate) messages: Messages,
     pub(crate) tokens: Tokens,
@@ -161,13 +171,22 @@ impl Stack {
             },
         )?;
         let secret = secret(folder)?;
-        let functions = Functions::assemble(template, &database, &queues, &messages, &tokens, &secret, &clock)?;
-        let client = functions.client;
+        let database_faults = if options.database_faults {
+            Some(DatabaseFaults::start(database.url()).await?)
+        } else {
+            None
+        };
+        let client = match &database_faults {
+            Some(faults) => faults.client(),
+            None => aws_sdk_dynamodb::Client::new(&sdk::config(database.url())),
+        };
+        let functions = Functions::assemble(template, &client, &queues, &messages, &tokens, &secret, &clock)?;
         let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
         let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secret.clone());
         let inner = Arc::new(Inner {
             clock,
             database,
+            database_faults,
             queues,
             messages,
             tokens,
@@ -218,6 +237,17 @@ impl Stack {
     /// The tables.
     pub fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    /// What goes wrong with the tables.
+    ///
+    /// # Panics
+    /// The stack was started without [`Options::database_faults`].
+    pub fn database_faults(&self) -> &DatabaseFaults {
+        self.inner
+            .database_faults
+            .as_ref()
+            .expect("the stack is started with `database_faults`")
     }
 
     /// The queues.
@@ -329,8 +359,16 @@ impl Inner {
 
     /// When the next notice has to be looked at, after now.
     async fn next_due(&self) -> Result<Option<Timestamp>, StackError> {
-        let notices = infra_aws::notices::Notices::new(self.client.clone(), table_name("NoticesTable"));
-        Ok(notices.next_due(self.clock.now()).await?)
+        let notices = Notices::new(self.client.clone(), table_name("NoticesTable"));
+        let now = self.clock.now();
+        let mut next = None;
+        for bucket in 0..DUE_BUCKETS {
+            // What is due already was just worked on; what still is waits for the next tick.
+            let all = notices.due(bucket, Timestamp::MAX, 1000).await?;
+            let coming = all.into_iter().flatten().map(|due| due.at).find(|at| *at > now);
+            next = next.into_iter().chain(coming).min();
+        }
+        Ok(next)
     }
 
     /// Everything as at the first start.
@@ -374,14 +412,13 @@ async fn drive(stack: Arc<Inner>) {
 struct Functions {
     gateway: Gateway,
     drivers: Drivers,
-    client: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
 }
 
 impl Functions {
     fn assemble(
         template: &'static Template,
-        database: &Database,
+        client: &aws_sdk_dynamodb::Client,
         queues: &Queues,
         messages: &Messages,
         tokens: &Tokens,
@@ -396,13 +433,9 @@ impl Functions {
                 .find(|function| function.code.as_deref() == Some(&format!("functions/{name}")))
                 .ok_or(StackError::Template(name))
         };
-        fn read<'a>(settings: &'a Settings<'_>, function: &'a Function) -> impl Fn(&str) -> Option<String> + 'a {
-            move |name| settings.read(function, name)
-        }
         let failed =
             |name: &'static str| move |error: &dyn std::fmt::Display| StackError::Settings(name, error.to_string());
 
-        let client = aws_sdk_dynamodb::Client::new(&sdk::config(database.url()));
         let sqs = aws_sdk_sqs::Client::new(&sdk::config(queues.url()));
         let sender = sending::config(&sdk::config(messages.url()));
         let now = clock.clock();
@@ -413,15 +446,15 @@ impl Functions {
         let of = read(&settings, function("register")?);
         let register = register::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("register")(&error))?
-            .app(&client, secret, now.clone());
+            .app(client, secret, now.clone());
         let of = read(&settings, function("lookup")?);
         let lookup = lookup::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("lookup")(&error))?
-            .app(&client, secret, now.clone());
+            .app(client, secret, now.clone());
         let of = read(&settings, function("dispatch")?);
         let dispatch = dispatch::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("dispatch")(&error))?
-            .app(&client, &sqs, now.clone());
+            .app(client, &sqs, now.clone());
         let clients = notify::Clients {
             dynamodb: client.clone(),
             sns: aws_sdk_sns::Client::new(&sender),
@@ -439,10 +472,14 @@ impl Functions {
         Ok(Self {
             gateway: Gateway::new(template, &functions, authorizer, now)?,
             drivers: Drivers::new(template, dispatch, notify, sqs.clone())?,
-            client,
             sqs,
         })
     }
+}
+
+/// A function's environment.
+fn read<'a>(settings: &'a Settings<'_>, function: &'a Function) -> impl Fn(&str) -> Option<String> + 'a {
+    move |name| settings.read(function, name)
 }
 
 /// The register's secret: kept in the data folder, or new.

@@ -47,6 +47,24 @@ pub struct Template {
     pub buckets: BTreeSet<String>,
     /// Lambda functions.
     pub functions: BTreeMap<String, Function>,
+    /// Every resource as it stands, intrinsic functions in long form: for what the local stack does not need.
+    pub resources: BTreeMap<String, Resource>,
+}
+
+/// A resource as it stands in the template.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Resource {
+    /// `AWS::DynamoDB::Table` and so on.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// Its properties; null without any.
+    #[serde(default)]
+    pub properties: Value,
+    /// What becomes of it when it leaves the template; none: it is deleted.
+    pub deletion_policy: Option<String>,
+    /// What becomes of the old one when it is replaced; none: it is deleted.
+    pub update_replace_policy: Option<String>,
 }
 
 /// A DynamoDB table.
@@ -357,6 +375,7 @@ impl Template {
                 _ => {}
             }
         }
+        template.resources = document.resources;
         Ok(template)
     }
 }
@@ -391,14 +410,6 @@ struct Document {
 #[serde(rename_all = "PascalCase")]
 struct Parameter {
     default: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    #[serde(rename = "Type")]
-    kind: String,
-    #[serde(rename = "Properties", default)]
-    properties: Value,
 }
 
 #[derive(Deserialize)]

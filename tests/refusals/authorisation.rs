@@ -1,0 +1,323 @@
+//! Who may call what: every route and method, every kind of caller, with and without its scope.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use local::{
+    template::Template,
+    tokens::{AUDIENCE, Issuer, MASKINPORTEN_ISSUER, Signing},
+};
+use mailbox_register::caller::{Assurance, Scope};
+use reqwest::Method;
+use serde_json::{Value, json};
+use stories::{AGENCY, Caller, EBOKS, Request, World};
+
+use crate::refusal::refused;
+
+/// Has mailboxes with both providers, e-Boks' active.
+const SOFIE: &str = "13527248013";
+/// e-Boks' organisation number of earlier years.
+const EARLIER_EBOKS: &str = "996460320";
+/// An organisation that the directory does not have.
+const STRANGER: &str = "313600947";
+
+/// A caller's scopes, measured by those that the route asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scopes {
+    /// Every scope there is.
+    All,
+    /// Every scope there is but those.
+    Others,
+    /// Texts that hold those, or begin or end with them, or are part of them.
+    Nearly,
+    /// One of those and nothing else.
+    Right,
+}
+
+use Scopes::{All, Nearly, Others, Right};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    BadToken,
+    LowAssurance,
+    Citizen(Scopes),
+    Provider(Scopes),
+    /// A provider by a number that is no longer its own.
+    EarlierProvider,
+    Agency(Scopes),
+    /// Not in the directory.
+    Stranger,
+    /// An organisation's token without an organisation.
+    Nameless,
+}
+
+/// The columns of [`ROUTES`].
+const CALLERS: [Who; 15] = [
+    Who::Nobody,
+    Who::BadToken,
+    Who::LowAssurance,
+    Who::Citizen(Others),
+    Who::Citizen(Nearly),
+    Who::Citizen(Right),
+    Who::Provider(Others),
+    Who::Provider(Nearly),
+    Who::Provider(Right),
+    Who::EarlierProvider,
+    Who::Agency(Others),
+    Who::Agency(Nearly),
+    Who::Agency(Right),
+    Who::Stranger,
+    Who::Nameless,
+];
+
+/// Method, path, the scopes of which one is needed, and the status for each of [`CALLERS`].
+type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
+
+/// In this order each call that is let in succeeds, for one person.
+#[rustfmt::skip]
+const ROUTES: [Row; 15] = {
+    use Scope::{ContactRead, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
+    [
+        //                                                                      none bad  low  citizen        provider       was  agency         stra name
+        ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("GET",    "/v1/me/history",             &[OwnContactRead],            [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("PUT",    "/v1/me/contact",             &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("POST",   "/v1/me/contact/confirm",     &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("POST",   "/v1/me/contact/validate",    &[OwnContactWrite],           [401, 401, 403, 403, 403, 202, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("PUT",    "/v1/me/mailbox",             &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("DELETE", "/v1/me/mailbox",             &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("POST",   "/v1/mailboxes",              &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST",   "/v1/mailboxes/eligibility",  &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST",   "/v1/mailboxes/close",        &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST",   "/v1/lookups",                &[ContactRead, MailboxRead],  [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
+        ("PUT",    "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("DELETE", "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("DELETE", "/v1/me",                     &[OwnContactWrite],           [401, 401, 403, 403, 403, 204, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+    ]
+};
+
+fn body(method: &str, path: &str) -> Option<Value> {
+    Some(match (method, path) {
+        ("PUT", "/v1/me/contact") => json!({ "language": "nn" }),
+        ("POST", "/v1/me/contact/confirm") => json!({}),
+        ("POST", "/v1/me/contact/validate") => json!({ "channel": "sms" }),
+        ("PUT", "/v1/me/mailbox") => json!({ "provider": "digipost" }),
+        ("POST", "/v1/mailboxes") => json!({ "person": SOFIE, "address": "sofie.hansen#9NEW" }),
+        ("POST", "/v1/mailboxes/eligibility" | "/v1/mailboxes/close") => json!({ "person": SOFIE }),
+        ("POST", "/v1/lookups") => json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" }),
+        _ => return None,
+    })
+}
+
+/// The same for every caller: all that a request may need.
+fn request<'a>(caller: &Caller<'a>, method: &str, path: &str) -> Request<'a> {
+    let key = uuid::Uuid::new_v4().to_string();
+    let request = caller.request(method.parse().unwrap(), path).key(&key).if_match("*");
+    match body(method, path) {
+        Some(body) => request.json(&body),
+        None => request,
+    }
+}
+
+/// Texts that are not the scope, though they look like it.
+fn nearly(scope: Scope) -> Vec<String> {
+    let right = scope.as_str();
+    let (_, end) = right.rsplit_once('/').unwrap();
+    vec![
+        right[..right.len() - 1].to_owned(),
+        right[1..].to_owned(),
+        end.to_owned(),
+        format!("{right}s"),
+        format!("{right}:all"),
+        format!("x{right}"),
+        format!("{right},{right}"),
+        format!("{right}\t{right}"),
+        format!("\"{right}\""),
+        right.to_uppercase(),
+        right.replace(end, "*"),
+        right.split('.').next().unwrap().to_owned() + ".*",
+    ]
+}
+
+/// The scopes of each token to try.
+fn tokens(scopes: Scopes, needed: &[Scope]) -> Vec<Vec<String>> {
+    let texts = |scopes: Vec<Scope>| scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+    match scopes {
+        All => vec![texts(Scope::ALL.to_vec())],
+        Others => {
+            let others = Scope::ALL.into_iter().filter(|scope| !needed.contains(scope));
+            vec![texts(others.collect())]
+        }
+        Nearly => vec![needed.iter().copied().flat_map(nearly).collect()],
+        Right if needed.is_empty() => vec![vec![]],
+        Right => needed.iter().map(|scope| texts(vec![*scope])).collect(),
+    }
+}
+
+fn callers<'a>(world: &'a World, who: Who, needed: &[Scope]) -> Vec<Caller<'a>> {
+    let (issuers, now) = (world.stack.tokens(), world.stack.clock().now());
+    let citizens = |assurance, scopes| {
+        let token = |scopes: Vec<String>| world.bearer(&issuers.citizen(SOFIE, assurance, &scopes, now).unwrap());
+        tokens(scopes, needed).into_iter().map(token).collect()
+    };
+    let machines = |organisation, scopes| {
+        let token = |scopes: Vec<String>| world.bearer(&issuers.organisation(organisation, &scopes, now).unwrap());
+        tokens(scopes, needed).into_iter().map(token).collect()
+    };
+    let machine_token = |consumer: Option<Value>, signing| {
+        let mut claims = json!({
+            "iss": MASKINPORTEN_ISSUER,
+            "scope": tokens(All, needed)[0].join(" "),
+            "aud": AUDIENCE,
+            "exp": now.as_second() + 60,
+        });
+        if let Some(consumer) = consumer {
+            claims["consumer"] = consumer;
+        }
+        let header = json!({ "alg": "RS256", "kid": issuers.key_id(Issuer::Maskinporten) });
+        vec![world.bearer(&issuers.mint_raw(&header, &claims, signing).unwrap())]
+    };
+    match who {
+        Who::Nobody => vec![world.nobody()],
+        Who::BadToken => {
+            let consumer = json!({ "authority": "iso6523-actorid-upis", "ID": format!("0192:{EBOKS}") });
+            machine_token(Some(consumer), Signing::Altered(Issuer::Maskinporten))
+        }
+        Who::LowAssurance => citizens(Assurance::Low, All),
+        Who::Citizen(scopes) => citizens(Assurance::Substantial, scopes),
+        Who::Provider(scopes) => machines(EBOKS, scopes),
+        Who::EarlierProvider => machines(EARLIER_EBOKS, All),
+        Who::Agency(scopes) => machines(AGENCY, scopes),
+        Who::Stranger => machines(STRANGER, All),
+        Who::Nameless => machine_token(None, Signing::Key(Issuer::Maskinporten)),
+    }
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
+    let world = World::new().await;
+    let sofie = world.citizen(SOFIE);
+    for (method, path, needed, expected) in ROUTES {
+        let (refusals, successes): (Vec<_>, Vec<_>) = CALLERS
+            .into_iter()
+            .zip(expected)
+            .partition(|(_, status)| *status >= 400);
+        let before = sofie.get("/v1/me").send().await.body;
+        for (who, status) in refusals {
+            let kind = match (status, who) {
+                (401, _) => "invalid-token",
+                (_, Who::LowAssurance) => "assurance-too-low",
+                _ => "forbidden",
+            };
+            for caller in callers(&world, who, needed) {
+                let answer = request(&caller, method, path).send().await;
+                refused(format!("{method} {path}, {who:?}"), answer, status, kind);
+            }
+        }
+        assert_eq!(sofie.get("/v1/me").send().await.body, before, "{method} {path}");
+        for (who, status) in successes {
+            for caller in callers(&world, who, needed) {
+                let answer = request(&caller, method, path).send().await;
+                assert_eq!(answer.status, status, "{method} {path}, {who:?}: {}", answer.body);
+            }
+        }
+    }
+    let disclosures = world
+        .stack
+        .client()
+        .scan()
+        .table_name("disclosures")
+        .send()
+        .await
+        .unwrap();
+    let mut on_record: Vec<_> = disclosures
+        .items()
+        .iter()
+        .map(|record| record["organisation"].as_s().unwrap())
+        .collect();
+    on_record.sort();
+    // e-Boks asked whether it may be chosen; the agency looked up with one scope and with the other.
+    assert_eq!(on_record, [EBOKS, AGENCY, AGENCY]);
+}
+
+/// The methods of each path of the table.
+fn methods() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut methods = BTreeMap::<_, BTreeSet<_>>::new();
+    for (method, path, ..) in ROUTES {
+        let of_path = methods.entry(path).or_default();
+        of_path.insert(method);
+        if method == "GET" {
+            of_path.insert("HEAD");
+        }
+    }
+    methods
+}
+
+#[test]
+fn the_table_has_every_route() {
+    let table: BTreeSet<_> = methods().into_keys().collect();
+    let routes = Template::shipped()
+        .unwrap()
+        .functions
+        .values()
+        .flat_map(|function| &function.routes);
+    let of_template: BTreeSet<_> = routes
+        .map(|route| route.path.as_str())
+        .filter(|path| *path != "$default")
+        .collect();
+    assert_eq!(of_template, table);
+    assert_eq!(
+        register::PATHS
+            .into_iter()
+            .chain(lookup::PATHS)
+            .collect::<BTreeSet<_>>(),
+        table
+    );
+}
+
+#[tokio::test]
+async fn a_method_that_the_table_does_not_have_is_none_of_the_paths() {
+    let world = World::new().await;
+    for (path, methods) in methods() {
+        for caller in [
+            world.nobody(),
+            world.citizen(SOFIE),
+            world.provider(EBOKS),
+            world.agency(),
+        ] {
+            for method in [
+                "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
+            ] {
+                if methods.contains(method) {
+                    continue;
+                }
+                let row = format!("{method} {path}");
+                let answer = request(&caller, method, path).send().await;
+                let allowed = answer.headers["allow"].to_str().unwrap();
+                assert_eq!(allowed.split(',').collect::<BTreeSet<_>>(), methods, "{row}");
+                if method == "HEAD" {
+                    // Which has no body.
+                    assert_eq!(answer.status, 405, "{row}");
+                } else {
+                    refused(&row, answer, 405, "method-not-allowed");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_read_may_not_ask_for_the_headers_either() {
+    let world = World::new().await;
+    for path in ["/v1/me", "/v1/me/history"] {
+        for (caller, status) in [
+            (world.nobody(), 401),
+            (world.agency(), 401),
+            (world.citizen(SOFIE), 200),
+        ] {
+            let answer = caller.request(Method::HEAD, path).send().await;
+            assert_eq!(answer.status, status, "{path}");
+        }
+    }
+}
