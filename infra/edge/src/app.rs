@@ -121,7 +121,7 @@ mod tests {
                 .route("/here", get(async || "here"))
                 .route("/slow", get(std::future::pending::<&'static str>))
                 .route("/broken", get(async || -> &'static str { panic!("a fault of ours") })),
-            Duration::from_millis(20),
+            Duration::from_secs(9),
         )
     }
 
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whoever_would_wait_too_long_is_told_to_come_back() {
         let response = ask("GET", "/slow", None).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
