@@ -2,16 +2,12 @@
 
 use jiff::{SignedDuration, ToSpan as _};
 use local::messages::Fault;
-use mailbox_register::{
-    contact::Channel::{Email, Sms},
-    notice::{FALLBACK, NoticeId},
-};
+use mailbox_register::contact::Channel::{Email, Sms};
 use stories::{World, start_of_time};
-use uuid::Uuid;
 
 use crate::scene::{
-    CHANNELS, Parts, WITH_BOTH, WITH_EMAIL, WITH_MOBILE, accepted, add, add_for, chosen, clock, ids, lose_stream,
-    notices, script, state, state_of, stored,
+    CHANNELS, Parts, WITH_EMAIL, WITH_MOBILE, accepted, add, chosen, clock, lose_stream, script, state, state_of,
+    stored,
 };
 
 #[tokio::test]
@@ -83,45 +79,6 @@ async fn every_answer_of_a_provider_has_one_meaning() {
             notice.channel
         );
     }
-}
-
-#[tokio::test]
-async fn what_came_to_nothing_on_one_channel_is_said_once_on_the_other() {
-    let world = World::new().await;
-    let cases = [
-        // Refused for good: at once. Possibly received: after an hour.
-        (Sms, Email, Fault::Reject, SignedDuration::ZERO),
-        (Email, Sms, Fault::Reject, SignedDuration::ZERO),
-        (Sms, Email, Fault::TimeoutAfter, FALLBACK),
-        (Email, Sms, Fault::TimeoutBefore, FALLBACK),
-    ];
-    for (channel, other, fault, wait) in cases {
-        let start = world.stack.clock().now();
-        let known = ids(&notices(&world).await);
-        script(&world, channel, fault, 1);
-        let notice = add_for(&world, WITH_BOTH, channel, &[NoticeId(Uuid::new_v4())])
-            .await
-            .remove(0);
-        world.pass(3.hours()).await;
-        let mut new = notices(&world).await;
-        new.retain(|new| new.id != notice.id && !known.contains(&new.id));
-        assert_eq!(new.len(), 1, "{fault:?} {channel:?}");
-        assert_eq!((new[0].follows, new[0].channel), (Some(notice.id), other));
-        let told = accepted(&world, new[0].id);
-        assert_eq!(told.len(), 1, "{fault:?} {channel:?}");
-        assert_eq!(told[0].at, start + wait);
-        assert_eq!(told[0].kind.as_deref(), Some("mailbox-chosen"));
-    }
-    // What fails on both is over.
-    script(&world, Sms, Fault::Reject, 1);
-    script(&world, Email, Fault::Reject, 1);
-    let before = notices(&world).await.len();
-    let refused = add_for(&world, WITH_BOTH, Sms, &[NoticeId(Uuid::new_v4())])
-        .await
-        .remove(0);
-    world.pass(3.hours()).await;
-    assert_eq!(notices(&world).await.len(), before + 2);
-    assert_eq!(accepted(&world, refused.id).len(), 0);
 }
 
 #[tokio::test]

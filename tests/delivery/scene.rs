@@ -40,8 +40,6 @@ pub(crate) const MOBILE: &str = "+46701740606";
 /// A person with an e-mail and no mobile, and the e-mail.
 pub(crate) const WITH_EMAIL: &str = "22838497199";
 pub(crate) const EMAIL: &str = "per@example.no";
-/// A person with both.
-pub(crate) const WITH_BOTH: &str = "22885399316";
 
 pub(crate) const CHANNELS: [Channel; 2] = [Channel::Sms, Channel::Email];
 
@@ -242,17 +240,12 @@ pub(crate) async fn add(world: &World, channel: Channel, count: usize) -> Vec<No
 
 /// The same, with names.
 pub(crate) async fn add_named(world: &World, channel: Channel, ids: &[NoticeId]) -> Vec<Notice> {
-    add_for(world, only(channel), channel, ids).await
-}
-
-/// The same, for anybody.
-pub(crate) async fn add_for(world: &World, person: &str, channel: Channel, ids: &[NoticeId]) -> Vec<Notice> {
     let message = Message::MailboxChosen {
         provider: "digipost".parse().unwrap(),
     };
     let mut added = Vec::new();
     for id in ids {
-        added.push(new_notice(world, person, *id, channel, message.clone()));
+        added.push(new_notice(world, *id, channel, message.clone()));
     }
     store(world, &added).await;
     added
@@ -260,20 +253,16 @@ pub(crate) async fn add_for(world: &World, person: &str, channel: Channel, ids: 
 
 /// Adds a notice that says anything.
 pub(crate) async fn add_message(world: &World, channel: Channel, message: Message) -> Notice {
-    let notice = new_notice(world, only(channel), NoticeId(Uuid::new_v4()), channel, message);
+    let notice = new_notice(world, NoticeId(Uuid::new_v4()), channel, message);
     store(world, std::slice::from_ref(&notice)).await;
     notice
 }
 
-/// The person with this channel alone.
-pub(crate) const fn only(channel: Channel) -> &'static str {
-    match channel {
+fn new_notice(world: &World, id: NoticeId, channel: Channel, message: Message) -> Notice {
+    let person = match channel {
         Channel::Sms => WITH_MOBILE,
         Channel::Email => WITH_EMAIL,
-    }
-}
-
-fn new_notice(world: &World, person: &str, id: NoticeId, channel: Channel, message: Message) -> Notice {
+    };
     let person = PersonIdentifier::parse(person, Population::Synthetic).unwrap();
     let key = world.stack.secret().person_key(&person);
     Notice::new(id, key, channel, message, world.stack.clock().now())

@@ -1,10 +1,13 @@
 //! A request with an effect: once for each key, and one transaction for all that follows from it.
 
+use std::time::Duration;
+
 use infra_aws::{
     codes::TooSoon,
     error::StoreError,
     register::Stored,
     requests::{Answer, Begun, Claim},
+    retry,
     transaction::{self, CommitError, Part},
 };
 use infra_edge::{
@@ -126,7 +129,10 @@ impl App {
         answer: impl Fn(&Step<'_>) -> Answer,
     ) -> Result<Done, Problem> {
         let key = self.secret.person_key(order.person);
-        for _ in 0..MAX_RACES {
+        for race in 0..MAX_RACES {
+            if race > 0 {
+                retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
+            }
             let before = self
                 .register
                 .entries()

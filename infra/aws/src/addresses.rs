@@ -4,9 +4,11 @@
 //! address: then that transition sets it, in the same transaction. Addresses stand here as keyed hashes only. Each has
 //! a head, whose revision serialises who comes and goes.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, Delete, Put, Update},
+    types::{Delete, Put, Update},
 };
 use mailbox_register::{
     contact::{Address, Channel},
@@ -15,14 +17,31 @@ use mailbox_register::{
     secret::Secret,
 };
 
+use serde::Deserialize;
+
 use crate::{
     error::StoreError,
-    item::{number, text},
+    item::{self, number, text},
+    retry,
     transaction::{Part, Write},
 };
 
 /// Sorts before every person key.
 const HEAD: &str = "#";
+/// The head, the person, and two others: all that is needed to decide anything.
+const PAGE: i32 = 4;
+/// Readings until head and members belong together.
+const MAX_READS: u32 = 5;
+
+/// A head, or one person who has the address.
+#[derive(Deserialize)]
+struct Row {
+    person: String,
+    #[serde(default)]
+    revision: u64,
+    #[serde(default)]
+    members: usize,
+}
 
 /// The table `addresses`.
 #[derive(Debug, Clone)]
@@ -55,6 +74,8 @@ impl Sharing {
 /// Who has an address now: at the most two others are needed to decide anything.
 struct Sharers {
     revision: u64,
+    /// How many there are by the head's count.
+    members: usize,
     others: Vec<PersonKey>,
 }
 
@@ -122,9 +143,11 @@ impl Addresses {
         let put = Put::builder()
             .table_name(&self.table)
             .item("address", text(address))
-            .item("person", text(person.as_str()));
+            .item("person", text(person.as_str()))
+            // The head's count holds only if each comes once and goes once.
+            .condition_expression("attribute_not_exists(person)");
         sharing.writes.push(Write::put(Part::Address, put)?);
-        sharing.writes.push(self.bump(address, sharers.revision)?);
+        sharing.writes.push(self.bump(address, sharers.revision, 1)?);
         Ok(!sharers.others.is_empty())
     }
 
@@ -142,14 +165,27 @@ impl Addresses {
         let delete = Delete::builder()
             .table_name(&self.table)
             .key("address", text(address))
-            .key("person", text(person.as_str()));
+            .key("person", text(person.as_str()))
+            .condition_expression("attribute_exists(person)");
         sharing.writes.push(Write::delete(Part::Address, delete)?);
-        sharing.writes.push(self.bump(address, sharers.revision)?);
+        sharing.writes.push(self.bump(address, sharers.revision, -1)?);
         Ok(())
     }
 
+    /// Who has an address besides a person, read so that head and members belong together: a query may see a
+    /// transaction's writes in part.
     async fn sharers(&self, address: &str, person: &PersonKey) -> Result<Sharers, StoreError> {
-        // The head, the person, and two others.
+        for attempt in 0..MAX_READS {
+            if let Some(sharers) = self.read(address, person).await? {
+                return Ok(sharers);
+            }
+            retry::wait(attempt, Duration::from_millis(5), Duration::from_millis(50)).await;
+        }
+        Err(StoreError::Unavailable("addresses in motion".to_owned()))
+    }
+
+    /// One reading; none if the head counts other members than are there.
+    async fn read(&self, address: &str, person: &PersonKey) -> Result<Option<Sharers>, StoreError> {
         let page = self
             .client
             .query()
@@ -157,35 +193,41 @@ impl Addresses {
             .key_condition_expression("address = :address")
             .expression_attribute_values(":address", text(address))
             .consistent_read(true)
-            .limit(4)
+            .limit(PAGE)
             .send()
             .await?;
+        let items = page.items.unwrap_or_default();
+        let is_whole = page.last_evaluated_key.is_none();
         let mut sharers = Sharers {
             revision: 0,
+            members: 0,
             others: Vec::new(),
         };
-        for item in page.items.unwrap_or_default() {
-            match (item.get("person"), item.get("revision")) {
-                (Some(AttributeValue::S(key)), Some(AttributeValue::N(revision))) if key == HEAD => {
-                    sharers.revision = revision.parse().map_err(|_| StoreError::Unreadable("addresses"))?;
+        let mut present = 0;
+        for item in items {
+            let row: Row = item::read("addresses", item)?;
+            if row.person == HEAD {
+                sharers.revision = row.revision;
+                sharers.members = row.members;
+            } else {
+                present += 1;
+                if row.person != person.as_str() {
+                    sharers.others.push(PersonKey::from_stored(row.person));
                 }
-                (Some(AttributeValue::S(key)), _) if key != person.as_str() => {
-                    sharers.others.push(PersonKey::from_stored(key));
-                }
-                _ => {}
             }
         }
-        Ok(sharers)
+        Ok((!is_whole || present == sharers.members).then_some(sharers))
     }
 
-    fn bump(&self, address: &str, revision: u64) -> Result<Write, StoreError> {
+    fn bump(&self, address: &str, revision: u64, members: i8) -> Result<Write, StoreError> {
         let update = Update::builder()
             .table_name(&self.table)
             .key("address", text(address))
             .key("person", text(HEAD))
-            .update_expression("SET revision = :next")
+            .update_expression("SET revision = :next ADD members :members")
             .condition_expression("attribute_not_exists(revision) OR revision = :revision")
             .expression_attribute_values(":next", number(revision + 1))
+            .expression_attribute_values(":members", number(members))
             .expression_attribute_values(":revision", number(revision));
         Write::update(Part::Address, update)
     }

@@ -15,7 +15,7 @@ pub mod notices;
 pub mod queues;
 pub mod register;
 pub mod requests;
-mod retry;
+pub mod retry;
 pub mod sdk;
 pub mod sending;
 pub mod sms;

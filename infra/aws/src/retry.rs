@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// Full jitter: a random wait of at most `first · 2^attempt`, capped at `longest`.
 ///
 /// Callers that were turned away together do not come back together.
-pub(crate) async fn wait(attempt: u32, first: Duration, longest: Duration) {
+pub async fn wait(attempt: u32, first: Duration, longest: Duration) {
     let ceiling = first.saturating_mul(1 << attempt.min(16)).min(longest);
     tokio::time::sleep(ceiling.mul_f64(fraction())).await;
 }

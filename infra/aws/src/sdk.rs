@@ -30,7 +30,12 @@ pub fn config(read: &dyn Fn(&str) -> Option<String>) -> Result<SdkConfig, NoAws>
         .behavior_version(behavior())
         .region(Region::new(read("AWS_REGION").ok_or(NoAws)?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .retry_config(
+            // The SDK's own first wait is up to a second: longer than an interactive request should notice.
+            RetryConfig::standard()
+                .with_max_attempts(4)
+                .with_initial_backoff(Duration::from_millis(50)),
+        )
         .timeout_config(timeouts());
     // For a stack of stand-ins: all services at one address. Per service, the SDK reads AWS_ENDPOINT_URL_<SERVICE>
     // only through `aws-config`; see `endpoint`.

@@ -595,7 +595,7 @@ mod tests {
         drop(start(Some(folder.path())).await);
         let mut other = tables().clone();
         let notices = other.get_mut("NoticesTable").unwrap();
-        notices.global_secondary_indexes[0].projection.non_key_attributes.pop();
+        notices.global_secondary_indexes[0].projection.projection_type = "ALL".to_owned();
         let error = Database::start(&other, Some(folder.path())).await.unwrap_err();
         assert!(
             matches!(&error, DatabaseError::OtherDefinition { table } if table == "NoticesTable"),

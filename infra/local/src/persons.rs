@@ -1,6 +1,6 @@
 //! Test persons in the states that a client must handle. All of them synthetic.
 
-use infra_aws::{addresses::Addresses, register::Register};
+use infra_aws::{addresses::Addresses, register::Register, transaction::CommitError};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use mailbox_register::{
     contact::{EmailAddress, MobileNumber, mobile::AllowedCountries},
@@ -282,11 +282,10 @@ pub(crate) async fn store(place: &Place<'_>, now: Timestamp) -> Result<(), Stack
                 .await?;
             let mut writes: Vec<_> = sharing.writes().collect();
             writes.extend(place.register.writes(&key, &outcome, &sharing)?);
-            place
-                .register
-                .commit(writes)
-                .await
-                .map_err(|_| StackError::TestPersons)?;
+            place.register.commit(writes).await.map_err(|error| match error {
+                CommitError::Store(error) => StackError::Store(error),
+                CommitError::Conflict(_) => StackError::TestPersons,
+            })?;
             before = Some(outcome.entry);
         }
     }

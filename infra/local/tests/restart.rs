@@ -312,7 +312,7 @@ async fn a_stack_killed_while_it_starts_has_its_persons_after_the_next_start() {
         seen
     };
     let undisturbed = persons(undisturbed.path()).await;
-    for folder in killed {
+    for folder in &killed {
         assert_eq!(persons(folder.path()).await, undisturbed);
     }
 }
