@@ -93,6 +93,23 @@ async fn a_row_that_cannot_be_read_does_not_keep_the_tick_from_its_neighbours() 
 }
 
 #[tokio::test]
+async fn pages_of_rows_that_cannot_be_read_keep_nobody_behind_them_waiting() {
+    let world = World::new().await;
+    let bad = unreadable().remove(0);
+    for number in 0..120 {
+        let mut item = bad.clone();
+        let id = Uuid::from_u128(0xbad_1000 + number).to_string();
+        item.insert("id".to_owned(), AttributeValue::S(id));
+        put(&world, &item).await;
+    }
+    let behind = NoticeId(Uuid::from_u128(1));
+    add_named(&world, Channel::Sms, &[behind]).await;
+    lose_stream(&world);
+    world.stack.tick().await.unwrap();
+    assert_eq!(accepted(&world, behind).len(), 1);
+}
+
+#[tokio::test]
 async fn a_queue_message_that_cannot_be_read_ends_in_the_dead_letters_and_its_neighbours_go_on() {
     let world = World::new().await;
     let parts = Parts::of(&world);

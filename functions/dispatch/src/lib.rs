@@ -152,28 +152,31 @@ async fn tick(app: &App) -> Result<(), TickFailed> {
 /// Works a bucket off and gives what failed. One bad notice does not stop its neighbours.
 async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
     let mut errors = Vec::new();
+    let mut after = None;
     for _ in 0..MAX_PAGES {
-        let due = match app.notices.due(bucket, app.clock.now(), PAGE).await {
-            Ok(due) => due,
+        let page = match app.notices.due(bucket, app.clock.now(), PAGE, after.take()).await {
+            Ok(page) => page,
             Err(error) => {
                 errors.push(error);
                 break;
             }
         };
-        let before = errors.len();
-        if let Some(oldest) = due.iter().flatten().next() {
+        if let Some(oldest) = page.rows.iter().flatten().next() {
             let waited = app.clock.now().duration_since(oldest.at);
             metrics::histogram!("OldestDueSeconds").record(waited.as_secs_f64());
         }
-        let is_last = due.len() < usize::try_from(PAGE).unwrap_or(0);
-        let results = stream::iter(due)
+        let results = stream::iter(page.rows)
             .map(async |due| wake_by_id(app, due?.notice).await)
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
+        // Rows that cannot be read keep nobody behind them waiting; a store or a queue that is down ends the tick.
+        let is_down = results
+            .iter()
+            .all(|result| matches!(result, Err(StoreError::Unavailable(_))));
         errors.extend(results.into_iter().filter_map(Result::err));
-        // What failed stays due and would fill the next page too.
-        if is_last || errors.len() > before {
+        after = page.next;
+        if after.is_none() || is_down {
             break;
         }
     }

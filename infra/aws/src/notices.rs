@@ -37,6 +37,19 @@ pub struct Due {
     pub at: Timestamp,
 }
 
+/// A page of what is due.
+#[derive(Debug)]
+pub struct DuePage {
+    /// The rows, the oldest first.
+    pub rows: Vec<Result<Due, StoreError>>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<Cursor>,
+}
+
+/// The end of a page.
+#[derive(Debug)]
+pub struct Cursor(Item);
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct IndexRow {
@@ -140,7 +153,8 @@ impl Notices {
         bucket: u8,
         now: Timestamp,
         limit: i32,
-    ) -> Result<Vec<Result<Due, StoreError>>, StoreError> {
+        after: Option<Cursor>,
+    ) -> Result<DuePage, StoreError> {
         let page = self
             .client
             .query()
@@ -150,6 +164,7 @@ impl Notices {
             .expression_attribute_values(":bucket", number(bucket))
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .limit(limit)
+            .set_exclusive_start_key(after.map(|cursor| cursor.0))
             .send()
             .await?;
         let due = |item| {
@@ -157,7 +172,10 @@ impl Notices {
             let at = Timestamp::from_millisecond(row.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
             Ok(Due { notice: row.id, at })
         };
-        Ok(page.items.into_iter().flatten().map(due).collect())
+        Ok(DuePage {
+            rows: page.items.into_iter().flatten().map(due).collect(),
+            next: page.last_evaluated_key.map(Cursor),
+        })
     }
 }
 

@@ -364,8 +364,8 @@ impl Inner {
         let mut next = None;
         for bucket in 0..DUE_BUCKETS {
             // What is due already was just worked on; what still is waits for the next tick.
-            let all = notices.due(bucket, Timestamp::MAX, 1000).await?;
-            let coming = all.into_iter().flatten().map(|due| due.at).find(|at| *at > now);
+            let all = notices.due(bucket, Timestamp::MAX, 1000, None).await?;
+            let coming = all.rows.into_iter().flatten().map(|due| due.at).find(|at| *at > now);
             next = next.into_iter().chain(coming).min();
         }
         Ok(next)
