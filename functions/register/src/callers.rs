@@ -10,7 +10,7 @@ use mailbox_register::{
     directory::Provider,
 };
 
-use crate::{SharedApp, effect::unavailable};
+use crate::{SharedApp, effect::OrUnavailable};
 
 macro_rules! citizens {
     ($($(#[$doc:meta])* $name:ident($scope:ident);)*) => {$(
@@ -54,7 +54,7 @@ impl FromRequestParts<SharedApp> for ProviderCaller {
             .directory
             .provider_of(machine.organisation, app.clock.now())
             .await
-            .map_err(|error| unavailable(&error))?
+            .or_unavailable()?
             .ok_or(Kind::Forbidden)?;
         Ok(Self { machine, provider })
     }

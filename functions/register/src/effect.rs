@@ -90,7 +90,7 @@ impl App {
             .requests
             .begin(request.caller, key.as_str(), &request.content, now)
             .await
-            .map_err(|error| unavailable(&error))?;
+            .or_unavailable()?;
         let claim = match begun {
             Begun::New(claim) => claim,
             Begun::Answered(answer) => return Ok(answer),
@@ -133,12 +133,7 @@ impl App {
             if race > 0 {
                 retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
             }
-            let before = self
-                .register
-                .entries()
-                .one(&key)
-                .await
-                .map_err(|error| unavailable(&error))?;
+            let before = self.register.entries().one(&key).await.or_unavailable()?;
             let entry = before.as_ref().map(|stored| &stored.entry);
             let transition = entry::apply(entry, order.person, order.command.clone(), order.actor.clone(), now)
                 .map_err(refused_problem)?;
@@ -159,7 +154,7 @@ impl App {
             let mut writes = order.besides.clone();
             for (channel, message) in outcome.notices.clone() {
                 let notice = Notice::new(NoticeId(Uuid::new_v4()), key.clone(), channel, message, now);
-                writes.push(self.notices.adding(&notice).map_err(|error| unavailable(&error))?);
+                writes.push(self.notices.adding(&notice).or_unavailable()?);
             }
             for channel in &outcome.codes {
                 let address = outcome
@@ -167,11 +162,7 @@ impl App {
                     .registration()
                     .and_then(|registration| registration.address(*channel));
                 if let Some(address) = address {
-                    let last = self
-                        .codes
-                        .last(&key, *channel)
-                        .await
-                        .map_err(|error| unavailable(&error))?;
+                    let last = self.codes.last(&key, *channel).await.or_unavailable()?;
                     writes.extend(self.issue_code(&key, &address, last.as_ref(), now)?);
                 }
             }
@@ -183,10 +174,10 @@ impl App {
                     outcome.entry.registration(),
                 )
                 .await
-                .map_err(|error| unavailable(&error))?;
+                .or_unavailable()?;
             writes.extend(sharing.writes());
             let stored = self.register.writes(&key, &outcome, &sharing);
-            writes.extend(stored.map_err(|error| unavailable(&error))?);
+            writes.extend(stored.or_unavailable()?);
 
             let after = Stored::after(before.as_ref(), outcome.entry, &sharing);
             let answer = answer(&Step {
@@ -195,7 +186,7 @@ impl App {
             });
             if let Some(claim) = claim {
                 let answering = self.requests.answering(claim, &answer);
-                writes.push(answering.map_err(|error| unavailable(&error))?);
+                writes.push(answering.or_unavailable()?);
             }
             match self.register.commit(writes).await {
                 Ok(()) => return Ok(Done::with_answer_stored(answer)),
@@ -217,11 +208,7 @@ impl App {
         if_match: Option<&IfMatch>,
     ) -> Result<Answer, Problem> {
         let now = self.clock.now();
-        let providers = self
-            .directory
-            .providers(now)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let providers = self.directory.providers(now).await.or_unavailable()?;
         self.once(request, now, async |claim| {
             let order = Order {
                 person: &citizen.person,
@@ -250,7 +237,7 @@ impl App {
         let issuing = self
             .codes
             .issuing(key, address, &challenge, last, now)
-            .map_err(|error| unavailable(&error))?
+            .or_unavailable()?
             .map_err(|TooSoon(seconds)| Problem::new(Kind::TooManyRequests).retry_after(seconds))?;
         let notice = Notice::new(
             NoticeId(Uuid::new_v4()),
@@ -262,7 +249,7 @@ impl App {
             },
             now,
         );
-        let adding = self.notices.adding(&notice).map_err(|error| unavailable(&error))?;
+        let adding = self.notices.adding(&notice).or_unavailable()?;
         Ok([issuing, adding])
     }
 }
@@ -288,8 +275,19 @@ fn refused_problem(refused: Refused) -> Problem {
     refused_kind(refused).into()
 }
 
-/// The answer where the store did not do its part.
-pub(crate) fn unavailable(error: &StoreError) -> Problem {
+/// What the store failed to do is a problem of this service.
+pub(crate) trait OrUnavailable<T> {
+    /// The value, or the answer where the store did not do its part.
+    fn or_unavailable(self) -> Result<T, Problem>;
+}
+
+impl<T> OrUnavailable<T> for Result<T, StoreError> {
+    fn or_unavailable(self) -> Result<T, Problem> {
+        self.map_err(|error| unavailable(&error))
+    }
+}
+
+fn unavailable(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => {
             tracing::warn!(%error, "the store is unavailable");

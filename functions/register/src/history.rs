@@ -9,7 +9,7 @@ use infra_edge::problem::{Kind, Problem};
 use mailbox_register::{caller::Fields, entry::Change};
 use serde::{Deserialize, Serialize};
 
-use crate::{SharedApp, callers::ContactReader, effect::unavailable};
+use crate::{SharedApp, callers::ContactReader, effect::OrUnavailable};
 
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;
@@ -48,7 +48,7 @@ pub(crate) async fn show(
         .register
         .history(&key, before, limit.into())
         .await
-        .map_err(|error| unavailable(&error))?;
+        .or_unavailable()?;
     let fields = Fields::of_citizen(&citizen.scopes);
     let next = (changes.len() == usize::from(limit))
         .then(|| changes.last().map(|change| change.version))

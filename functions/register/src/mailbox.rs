@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::{
     SharedApp,
     callers::MailboxWriter,
-    effect::{Order, Request, text, unavailable},
+    effect::{OrUnavailable, Order, Request, text},
     view::{self, MailboxView, PendingView},
 };
 
@@ -38,11 +38,7 @@ pub(crate) async fn choose(
     Body { value, raw }: Body<Choose>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let providers = app
-        .directory
-        .providers(now)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let providers = app.directory.providers(now).await.or_unavailable()?;
     let mut reading = Reading::default();
     let provider = reading.required("provider", value.provider, |text| {
         let id: ProviderId = text.parse().map_err(|_| Kind::UnknownProvider)?;

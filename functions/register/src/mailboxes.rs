@@ -26,7 +26,7 @@ use crate::{
     App, SharedApp,
     callers::ProviderCaller,
     contact::update,
-    effect::{Order, Request, Step, text, unavailable},
+    effect::{OrUnavailable, Order, Request, Step, text},
     view,
 };
 
@@ -72,12 +72,7 @@ pub(crate) async fn eligibility(
     let person = value.person(app.population)?;
     let key = app.secret.person_key(&person);
     app.on_record(&machine, "eligibility for a mailbox", &key).await?;
-    let stored = app
-        .register
-        .entries()
-        .one(&key)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let stored = app.register.entries().one(&key).await.or_unavailable()?;
     let reason = entry::eligibility(stored.as_ref().map(|stored| &stored.entry), &provider.id).err();
     let eligible = reason.is_none();
     Ok(Json(Eligibility { eligible, reason }).into_response())
@@ -222,9 +217,6 @@ impl App {
             fields: vec!["reserved", "status"],
             persons: std::slice::from_ref(person),
         };
-        self.disclosures
-            .record(&disclosure)
-            .await
-            .map_err(|error| unavailable(&error))
+        self.disclosures.record(&disclosure).await.or_unavailable()
     }
 }

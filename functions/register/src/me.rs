@@ -11,7 +11,7 @@ use mailbox_register::entry::{Actor, Command, DeletionReason};
 use crate::{
     SharedApp,
     callers::ContactWriter,
-    effect::{Order, Request, unavailable},
+    effect::{OrUnavailable, Order, Request},
     view,
 };
 
@@ -22,17 +22,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let key = app.secret.person_key(&citizen.person);
-    let stored = app
-        .register
-        .entries()
-        .one(&key)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let providers = app
-        .directory
-        .providers(now)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let stored = app.register.entries().one(&key).await.or_unavailable()?;
+    let providers = app.directory.providers(now).await.or_unavailable()?;
     let answer = view::own_entry(stored.as_ref(), &citizen, &providers, now);
     Ok(view::to_citizen(answer, &citizen.person))
 }

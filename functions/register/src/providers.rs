@@ -9,7 +9,7 @@ use infra_edge::problem::Problem;
 use mailbox_register::{mailbox::ProviderId, organisation::OrganisationNumber};
 use serde::Serialize;
 
-use crate::{SharedApp, effect::unavailable};
+use crate::{SharedApp, effect::OrUnavailable};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,11 +30,7 @@ struct Providers<'a> {
 /// Lists the providers that can be chosen today.
 pub(crate) async fn list(State(app): State<SharedApp>) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let all = app
-        .directory
-        .providers(now)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let all = app.directory.providers(now).await.or_unavailable()?;
     let providers = all
         .iter()
         .filter(|provider| provider.validity.holds(now))

@@ -25,7 +25,7 @@ use crate::{
     App, SharedApp,
     callers::ContactWriter,
     contact::parse_channel,
-    effect::{Done, Order, Request, not_committed, text, unavailable},
+    effect::{Done, OrUnavailable, Order, Request, not_committed, text},
     view,
 };
 
@@ -88,12 +88,7 @@ pub(crate) async fn validate(
 
 impl App {
     async fn own_address(&self, person: &PersonKey, channel: Channel) -> Result<Option<Address>, Problem> {
-        let stored = self
-            .register
-            .entries()
-            .one(person)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let stored = self.register.entries().one(person).await.or_unavailable()?;
         Ok(stored
             .as_ref()
             .and_then(|stored| stored.entry.registration())
@@ -111,25 +106,14 @@ impl App {
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Done, Problem> {
-        let attempt = self
-            .codes
-            .attempt(person, &address, code, now)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let attempt = self.codes.attempt(person, &address, code, now).await.or_unavailable()?;
         let issued = match attempt {
             Attempt::Right(issued) => issued,
             Attempt::Wrong => return Err(Kind::WrongCode.into()),
             Attempt::TooMany(seconds) => return Err(Problem::new(Kind::TooManyRequests).retry_after(seconds)),
         };
-        let using = self
-            .codes
-            .using(person, address.channel(), &issued)
-            .map_err(|error| unavailable(&error))?;
-        let providers = self
-            .directory
-            .providers(now)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let using = self.codes.using(person, address.channel(), &issued).or_unavailable()?;
+        let providers = self.directory.providers(now).await.or_unavailable()?;
         let order = Order {
             person: &citizen.person,
             actor: Actor::Citizen,
@@ -150,11 +134,7 @@ impl App {
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Done, Problem> {
-        let last = self
-            .codes
-            .last(person, address.channel())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let last = self.codes.last(person, address.channel()).await.or_unavailable()?;
         Codes::may_resend(last.as_ref(), now)
             .map_err(|TooSoon(seconds)| Problem::new(Kind::TooManyRequests).retry_after(seconds))?;
         let mut writes = Vec::from(self.issue_code(person, address, last.as_ref(), now)?);
@@ -165,7 +145,7 @@ impl App {
         );
         if let Some(claim) = claim {
             let answering = self.requests.answering(claim, &answer);
-            writes.push(answering.map_err(|error| unavailable(&error))?);
+            writes.push(answering.or_unavailable()?);
         }
         self.register.commit(writes).await.map_err(|error| match error {
             // Another wish for a code came at the same time, and was granted.
