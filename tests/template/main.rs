@@ -2,6 +2,7 @@
 
 mod folders;
 mod queues;
+mod rights;
 mod routes;
 mod settings;
 mod tables;

@@ -1,0 +1,123 @@
+//! Rights: what a function does to a table, its role allows.
+
+use std::collections::BTreeSet;
+
+use local::{database::table_name, stack::Options};
+use serde_json::{Value, json};
+use stories::{EBOKS, World, start_of_time};
+
+use crate::{function, template};
+
+/// An action on the table with a logical id.
+type Right = (String, String);
+
+fn list(value: &Value) -> Vec<&Value> {
+    value
+        .as_array()
+        .map_or_else(|| vec![value], |values| values.iter().collect())
+}
+
+/// What the roles of some functions allow on tables.
+fn allowed(functions: &[&str]) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for name in functions {
+        let (id, _) = function(name);
+        let role = template().resources[id].properties["Role"]["Fn::GetAtt"][0].as_str();
+        let policies = &template().resources[role.expect("a role of its own")].properties["Policies"];
+        for statement in list(&policies[0]["PolicyDocument"]["Statement"]) {
+            let resources = statement["Resource"].to_string();
+            // As `!GetAtt` and, for an index, within `!Sub`.
+            let named = |table: &str| {
+                resources.contains(&format!("\"{table}\"")) || resources.contains(&format!("${{{table}."))
+            };
+            for table in template().tables.keys().filter(|table| named(table)) {
+                let actions = list(&statement["Action"]).into_iter().filter_map(Value::as_str);
+                rights.extend(actions.map(|action| (action.to_owned(), table.clone())));
+            }
+        }
+    }
+    rights
+}
+
+/// What was done to tables since the last time, but for transactions, whose parts the calls do not name.
+fn done(world: &World) -> BTreeSet<Right> {
+    let calls = world.stack.database_faults().calls();
+    world.stack.database_faults().clear();
+    let id = |name: &str| {
+        let mut ids = template().tables.keys();
+        ids.find(|id| table_name(id) == name)
+            .expect("a table of the template")
+            .clone()
+    };
+    calls
+        .iter()
+        .filter(|call| call.operation != "TransactWriteItems")
+        .flat_map(|call| {
+            call.tables
+                .iter()
+                .map(|table| (format!("dynamodb:{}", call.operation), id(table)))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_allowed(done: &BTreeSet<Right>, functions: &[&str]) {
+    assert!(!done.is_empty());
+    let missing: Vec<_> = done.difference(&allowed(functions)).cloned().collect();
+    assert_eq!(missing, [], "{functions:?} may not do what they do");
+}
+
+#[tokio::test]
+async fn what_a_function_does_to_a_table_its_role_allows() {
+    const COMPLETE: &str = "22885399316";
+    let world = World::with(Options {
+        frozen_at: Some(start_of_time()),
+        database_faults: true,
+        ..Options::default()
+    })
+    .await;
+    done(&world);
+
+    let citizen = world.citizen(COMPLETE);
+    let mailbox = json!({ "person": COMPLETE, "address": "kari.nordmann#9YDT" });
+    world
+        .provider(EBOKS)
+        .post("/v1/mailboxes/eligibility", &json!({ "person": COMPLETE }))
+        .send()
+        .await
+        .expect(200);
+    world
+        .provider(EBOKS)
+        .post("/v1/mailboxes", &mailbox)
+        .send()
+        .await
+        .expect(201);
+    world
+        .provider("984661185")
+        .post("/v1/mailboxes", &json!({ "person": "x" }))
+        .send()
+        .await
+        .expect(400);
+    citizen
+        .put("/v1/me/mailbox", &json!({ "provider": "e-boks" }))
+        .send()
+        .await
+        .expect(200);
+    citizen
+        .put("/v1/me/contact", &json!({ "mobile": "+46701740656" }))
+        .send()
+        .await
+        .expect(200);
+    let wrong = json!({ "channel": "sms", "code": "000000" });
+    citizen.post("/v1/me/contact/validate", &wrong).send().await.expect(422);
+    citizen.get("/v1/me/history").send().await.expect(200);
+    assert_allowed(&done(&world), &["register"]);
+
+    let look_up = json!({ "persons": [COMPLETE], "purpose": "Decision on a building permit" });
+    world.agency().post("/v1/lookups", &look_up).send().await.expect(200);
+    assert_allowed(&done(&world), &["lookup"]);
+
+    world.stack.settle().await.unwrap();
+    world.stack.tick().await.unwrap();
+    assert_allowed(&done(&world), &["dispatch", "notify"]);
+}
