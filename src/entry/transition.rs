@@ -22,6 +22,17 @@ pub enum Update<A> {
     Set(A),
 }
 
+impl<A> Update<A> {
+    /// What there is after it, by what there was before.
+    fn applied_to(self, before: Option<A>) -> Option<A> {
+        match self {
+            Self::Keep => before,
+            Self::Remove => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
 /// New contact details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactUpdate {
@@ -391,11 +402,7 @@ impl Draft {
         let registration = self.entered();
         let mailboxes = &mut registration.mailboxes;
         if let Some(known) = mailboxes.of(&provider) {
-            let certificate = match certificate {
-                Update::Keep => known.certificate.clone(),
-                Update::Remove => None,
-                Update::Set(certificate) => Some(certificate),
-            };
+            let certificate = certificate.applied_to(known.certificate.clone());
             // A known mailbox stays as active as it was: an update never takes a choice over.
             if known.address != address || known.certificate != certificate {
                 mailboxes.update(&provider, address, certificate);
@@ -411,10 +418,7 @@ impl Draft {
         mailboxes.add(Mailbox {
             provider: provider.clone(),
             address,
-            certificate: match certificate {
-                Update::Keep | Update::Remove => None,
-                Update::Set(certificate) => Some(certificate),
-            },
+            certificate: certificate.applied_to(None),
             registered_at: now,
             confirmed_by: None,
         });

@@ -223,14 +223,7 @@ async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
             }
         }
     }
-    let disclosures = world
-        .stack
-        .client()
-        .scan()
-        .table_name("disclosures")
-        .send()
-        .await
-        .unwrap();
+    let disclosures = world.disclosures().await;
     let mut on_record: Vec<_> = disclosures
         .items()
         .iter()

@@ -361,14 +361,7 @@ async fn a_look_up_has_a_purpose() {
     );
     let none = agency.post("/v1/lookups", &json!({ "persons": [KARI] })).send().await;
     refused("none", none, 400, "missing-field");
-    let disclosures = world
-        .stack
-        .client()
-        .scan()
-        .table_name("disclosures")
-        .send()
-        .await
-        .unwrap();
+    let disclosures = world.disclosures().await;
     assert_eq!(disclosures.count(), 0);
     lookup("purpose", longest.into()).send().await.expect(200);
     lookup("reference", Value::Null).send().await.expect(200);

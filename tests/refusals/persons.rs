@@ -84,14 +84,7 @@ async fn what_is_no_identifier_is_refused_wherever_one_is_asked_for() {
         let errors = json!([{ "pointer": "/persons/1", "code": "invalid-identifier" }]);
         assert_eq!(answer.body["errors"], errors, "{wrong}");
     }
-    let disclosures = world
-        .stack
-        .client()
-        .scan()
-        .table_name("disclosures")
-        .send()
-        .await
-        .unwrap();
+    let disclosures = world.disclosures().await;
     assert_eq!(disclosures.count(), 0);
 }
 

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use jiff::{Span, Timestamp};
 use local::{
     messages::{Channel, Message},
@@ -158,6 +159,12 @@ impl World {
     pub async fn outbox(&self) -> Vec<Message> {
         self.stack.settle().await.unwrap();
         self.stack.messages().accepted()
+    }
+
+    /// Every record of a look-up, as it is stored.
+    pub async fn disclosures(&self) -> ScanOutput {
+        let scan = self.stack.client().scan().table_name("disclosures");
+        scan.send().await.unwrap()
     }
 
     /// The six digits of the last code sent on a channel.

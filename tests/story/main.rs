@@ -109,14 +109,7 @@ async fn ola_chooses_a_mailbox_has_it_registered_gets_the_sms_and_is_found() {
         results[2],
         json!({ "person": UNKNOWN, "status": "not-registered", "reserved": false, "canBeNotified": false })
     );
-    let records = world
-        .stack
-        .client()
-        .scan()
-        .table_name("disclosures")
-        .send()
-        .await
-        .unwrap();
+    let records = world.disclosures().await;
     let by_agency =
         |item: &&std::collections::HashMap<_, _>| item["organisation"] == AttributeValue::S(AGENCY.to_owned());
     let of_agency: Vec<_> = records.items().iter().filter(by_agency).collect();

@@ -8,7 +8,7 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use futures_util::{FutureExt as _, future};
 use infra_aws::{
     directory::Directory, email::EmailSender, error::StoreError, notices::Notices, queues::SendMessage,
-    register::Entries, sending::SendError, sms::SmsSender,
+    register::Entries, retry, sending::SendError, sms::SmsSender,
 };
 use infra_edge::{clock::Clock, telemetry};
 use jiff::{SignedDuration, Timestamp};
@@ -222,7 +222,7 @@ fn outcome(sending: &Notice, result: Result<String, SendError>, now: Timestamp) 
         Err(error) => {
             tracing::warn!(%error, notice = %sending.id, channel = sending.channel.as_str(), "not accepted");
             match error {
-                SendError::Throttled => sending.postponed(jitter(THROTTLED), now),
+                SendError::Throttled => sending.postponed(THROTTLED.mul_f64(retry::fraction()), now),
                 SendError::Transient(_) => sending.retry(now),
                 SendError::ChannelClosed(_) => {
                     metrics::counter!("ChannelClosed", "channel" => sending.channel.as_str()).increment(1);
@@ -236,19 +236,13 @@ fn outcome(sending: &Notice, result: Result<String, SendError>, now: Timestamp) 
     }
 }
 
-/// A random part of a wait, so that those turned away together do not come back together.
-fn jitter(longest: SignedDuration) -> SignedDuration {
-    let (random, _) = Uuid::new_v4().as_u64_pair();
-    let milliseconds = u64::try_from(longest.as_millis()).unwrap_or_default();
-    SignedDuration::from_millis(i64::try_from(random % milliseconds.max(1)).unwrap_or_default())
-}
-
 /// Stores what became of a notice; where it came to nothing, together with the one that follows on the other channel.
 async fn settle(app: &App, held: &Notice, next: &Notice) -> Result<(), StoreError> {
+    // An outcome that is not known has an hour to become known: the tick follows that one.
     let failed = matches!(next.state, State::Failed { .. });
-    let follow = next
-        .follow(NoticeId(Uuid::new_v4()), app.clock.now())
-        .filter(|_| failed);
+    let follow = failed
+        .then(|| next.follow(NoticeId(Uuid::new_v4()), app.clock.now()))
+        .flatten();
     let stored = match &follow {
         Some((followed, following)) => app.notices.follow(held, followed, following).await?,
         None => app.notices.step(held, next).await?,

@@ -74,8 +74,6 @@ impl Sharing {
 /// Who has an address now: at the most two others are needed to decide anything.
 struct Sharers {
     revision: u64,
-    /// How many there are by the head's count.
-    members: usize,
     others: Vec<PersonKey>,
 }
 
@@ -200,15 +198,14 @@ impl Addresses {
         let is_whole = page.last_evaluated_key.is_none();
         let mut sharers = Sharers {
             revision: 0,
-            members: 0,
             others: Vec::new(),
         };
-        let mut present = 0;
+        let (mut present, mut counted) = (0, 0);
         for item in items {
             let row: Row = item::read("addresses", item)?;
             if row.person == HEAD {
                 sharers.revision = row.revision;
-                sharers.members = row.members;
+                counted = row.members;
             } else {
                 present += 1;
                 if row.person != person.as_str() {
@@ -216,7 +213,7 @@ impl Addresses {
                 }
             }
         }
-        Ok((!is_whole || present == sharers.members).then_some(sharers))
+        Ok((!is_whole || present == counted).then_some(sharers))
     }
 
     fn bump(&self, address: &str, revision: u64, members: i8) -> Result<Write, StoreError> {

@@ -12,8 +12,8 @@ pub async fn wait(attempt: u32, first: Duration, longest: Duration) {
     tokio::time::sleep(ceiling.mul_f64(fraction())).await;
 }
 
-/// A random number from 0 to 1.
-fn fraction() -> f64 {
+/// A random number from 0 to 1: the part of a longest wait that one caller waits.
+pub fn fraction() -> f64 {
     let (high, _) = Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(high >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
