@@ -5,18 +5,23 @@
 //! `Debug` text.
 
 pub mod caller;
+pub mod circuit;
 pub mod code;
 pub mod contact;
 pub mod directory;
 pub mod entry;
+pub mod hours;
 pub mod language;
+pub mod letter;
 pub mod mailbox;
 pub mod notice;
 pub mod organisation;
 pub mod person;
+pub mod receipt;
 pub mod secret;
 pub mod sms;
 pub mod texts;
+pub mod words;
 
 /// Implements a `Debug` that shows the type and nothing of the value.
 ///

@@ -9,12 +9,20 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    code::{CODE_LIFETIME, Challenge, IssuedFor},
-    contact::{Address, Channel},
-    language::Language,
-    mailbox::ProviderId,
+    contact::Channel,
+    hours,
     person::PersonKey,
+    receipt::{Fate, Receipt},
 };
+
+mod message;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use message::Message;
+pub use state::{Failure, State};
 
 /// A notice that did not get out this long after it was due expires.
 pub const DEADLINE: SignedDuration = SignedDuration::from_hours(72);
@@ -37,120 +45,6 @@ impl std::fmt::Display for NoticeId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// What a person is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Message {
-    /// This provider's mailbox is now the active one.
-    MailboxChosen {
-        /// Which provider.
-        provider: ProviderId,
-    },
-    /// An address in the register was changed or taken away; sent to the former one, whatever became of the entry.
-    AddressChanged {
-        /// Where to.
-        former: Address,
-        /// In which language: the entry may be gone when it is sent.
-        language: Language,
-    },
-    /// A verification code for an address.
-    Code {
-        /// What the code is derived from when it is sent.
-        challenge: Challenge,
-        /// The address it proves: to another it is not sent.
-        address: IssuedFor,
-    },
-}
-
-impl Message {
-    /// The kind's name, for records and metrics.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::MailboxChosen { .. } => "mailbox-chosen",
-            Self::AddressChanged { .. } => "address-changed",
-            Self::Code { .. } => "code",
-        }
-    }
-}
-
-/// Where a notice is in its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-pub enum State {
-    /// Has still to be sent.
-    Waiting {
-        /// Not before this.
-        #[serde(rename = "notBefore")]
-        not_before: Timestamp,
-        /// When the tick looks at it again.
-        #[serde(rename = "wakeAt")]
-        wake_at: Timestamp,
-    },
-    /// A worker prepares it.
-    Claimed {
-        /// The lease's end.
-        until: Timestamp,
-        /// Who holds it: tells a worker's own write, come twice, from another's.
-        worker: Uuid,
-    },
-    /// A worker calls the provider.
-    Sending {
-        /// When the call must be over.
-        until: Timestamp,
-        /// Who calls.
-        worker: Uuid,
-    },
-    /// The provider accepted it.
-    Sent {
-        /// When.
-        at: Timestamp,
-        /// The provider's identity for it.
-        #[serde(rename = "messageId")]
-        message_id: String,
-    },
-    /// The provider says that it arrived.
-    Delivered {
-        /// When.
-        at: Timestamp,
-    },
-    /// It cannot be sent.
-    Failed {
-        /// When that turned out.
-        at: Timestamp,
-        /// Why.
-        reason: Failure,
-    },
-    /// It may have been sent: the answer was lost. Never sent again on this channel.
-    Unknown {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// Its deadline passed.
-    Expired {
-        /// When that was seen.
-        at: Timestamp,
-    },
-    /// No longer wanted.
-    Cancelled {
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// Why a notice cannot be sent on its channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failure {
-    /// The person has no address on this channel (any more).
-    NoAddress,
-    /// The provider refuses the address for good: opted out, suppressed, not a subscriber.
-    AddressRefused,
-    /// The provider refuses the message.
-    MessageRefused,
-    /// The text cannot be written within its limits.
-    NoText,
 }
 
 /// One notification to one person on one channel.
@@ -192,10 +86,12 @@ pub enum Wake {
     Nothing,
     /// Store it so, and put it into its send queue.
     Enqueue(Notice),
+    /// Store it so: it has to wait for the day.
+    Postpone(Notice),
     /// Store it so: it has come to an end, or its outcome is not known.
     Settle(Notice),
-    /// Store it so, together with the notice that follows it on the other channel.
-    Follow(Box<(Notice, Notice)>),
+    /// Nothing is known of it for too long: another follows it on the other channel, see [`Notice::follow`].
+    Follow,
 }
 
 /// Why a worker does not get a notice.
@@ -213,27 +109,23 @@ pub enum NotClaimed {
 }
 
 impl Notice {
-    /// A notice to be sent at once.
-    pub fn new(id: NoticeId, person: PersonKey, channel: Channel, message: Message, now: Timestamp) -> Self {
-        // A code is of no use once it has run out.
-        let lifetime = match message {
-            Message::Code { .. } => CODE_LIFETIME,
-            Message::MailboxChosen { .. } | Message::AddressChanged { .. } => DEADLINE,
-        };
+    /// A notice to be sent at `at`, or at the first decent hour after it where it can wait.
+    pub fn new(id: NoticeId, person: PersonKey, channel: Channel, message: Message, at: Timestamp) -> Self {
+        let due_at = decent(&message, channel, at);
         Self {
             id,
             person,
             channel,
+            first_due_at: due_at,
+            deadline: later(due_at, message.lifetime()),
             message,
-            first_due_at: now,
-            deadline: later(now, lifetime),
             attempts: 0,
             follows: None,
             followed: false,
             epoch: 1,
             state: State::Waiting {
-                not_before: now,
-                wake_at: now,
+                not_before: due_at,
+                wake_at: due_at,
             },
         }
     }
@@ -261,23 +153,37 @@ impl Notice {
         }
     }
 
-    /// Whether the other channel can say the same. A code and a word to a former address belong to one address, and
-    /// what itself came as a second try is not tried a third time.
+    /// Whether the other channel may say the same: what itself came as a second try is not tried a third time.
     const fn can_be_followed(&self) -> bool {
-        matches!(self.message, Message::MailboxChosen { .. }) && self.follows.is_none() && !self.followed
+        self.message.suits_any_channel() && self.follows.is_none() && !self.followed
+    }
+
+    /// Whether a provider may have taken it, and so the person may have got it.
+    pub const fn may_have_gone_out(&self) -> bool {
+        matches!(
+            self.state,
+            State::Sending { .. } | State::Sent { .. } | State::Delivered { .. } | State::Unknown { .. }
+        )
+    }
+
+    /// Whether nobody has called a provider with it, so that it can still be called off.
+    pub const fn can_be_cancelled(&self) -> bool {
+        matches!(self.state, State::Waiting { .. } | State::Claimed { .. })
     }
 
     /// This notice as followed, and the one that follows it on the other channel; none where there is nothing to
-    /// follow: it did not fail, or no other channel can say it.
+    /// follow: it did not fail, no other channel can say it, or it is too late for either.
     pub fn follow(&self, next: NoticeId, now: Timestamp) -> Option<(Self, Self)> {
-        let came_to_nothing = matches!(self.state, State::Failed { .. } | State::Unknown { .. });
-        (came_to_nothing && self.can_be_followed()).then(|| {
-            let followed = Self {
-                followed: true,
-                ..self.step(self.state.clone())
-            };
+        let came_to_nothing = match self.state {
+            State::Failed { reason, .. } => reason.is_of_channel(),
+            State::Unknown { .. } => true,
+            _ => false,
+        };
+        (came_to_nothing && self.can_be_followed() && now < self.deadline).then(|| {
             let following = Self {
                 follows: Some(self.id),
+                // Both channels together have the time that one has.
+                deadline: self.deadline,
                 ..Self::new(
                     next,
                     self.person.clone(),
@@ -286,29 +192,37 @@ impl Notice {
                     now,
                 )
             };
-            (followed, following)
+            (self.left_alone(), following)
         })
     }
 
-    /// What has to happen to it at `now`. After `requeue` without a worker it is put into the queue again; a notice
-    /// that follows it is `next`.
-    pub fn wake(&self, now: Timestamp, requeue: SignedDuration, next: NoticeId) -> Wake {
+    /// This notice, which nobody has to look at any more: another follows it, or none is wanted.
+    #[must_use]
+    pub fn left_alone(&self) -> Self {
+        Self {
+            followed: true,
+            ..self.step(self.state.clone())
+        }
+    }
+
+    /// What has to happen to it at `now`. After `requeue` without a worker it is put into the queue again.
+    pub fn wake(&self, now: Timestamp, requeue: SignedDuration) -> Wake {
         if self.wake_at().is_none_or(|wake_at| now < wake_at) {
             return Wake::Nothing;
         }
         let not_before = match self.state {
             State::Sending { .. } => return Wake::Settle(self.step(State::Unknown { since: now })),
-            State::Unknown { .. } => {
-                return self
-                    .follow(next, now)
-                    .map_or(Wake::Nothing, |both| Wake::Follow(Box::new(both)));
-            }
+            State::Unknown { .. } if now < self.deadline => return Wake::Follow,
+            State::Unknown { .. } => return Wake::Settle(self.left_alone()),
             State::Waiting { not_before, .. } => not_before,
             State::Claimed { .. } => now,
             _ => return Wake::Nothing,
         };
         if now >= self.deadline {
             return Wake::Settle(self.step(State::Expired { at: now }));
+        }
+        if !self.may_ring(now) {
+            return Wake::Postpone(self.waiting_until(now));
         }
         Wake::Enqueue(self.step(State::Waiting {
             not_before,
@@ -322,7 +236,7 @@ impl Notice {
     /// [`NotClaimed`], if it is not to be had.
     pub fn claim(&self, now: Timestamp, worker: Uuid) -> Result<Self, NotClaimed> {
         match self.state {
-            State::Waiting { not_before, .. } if now < not_before => Err(NotClaimed::Early),
+            State::Waiting { not_before, .. } if now < not_before || !self.may_ring(now) => Err(NotClaimed::Early),
             State::Claimed { until, .. } | State::Sending { until, .. } if now < until => Err(NotClaimed::Held),
             State::Waiting { .. } | State::Claimed { .. } if now < self.deadline => Ok(self.step(State::Claimed {
                 until: later(now, LEASE),
@@ -333,14 +247,16 @@ impl Notice {
         }
     }
 
-    /// The last step before the call to the provider; none if the lease or the deadline has run out meanwhile.
+    /// The last step before the call to the provider; none if the lease, the deadline or the day has run out meanwhile.
     #[must_use]
     pub fn sending(&self, now: Timestamp) -> Option<Self> {
         match self.state {
-            State::Claimed { until, worker } if now < until && now < self.deadline => Some(self.step(State::Sending {
-                until: later(now, SENDING_LIMIT),
-                worker,
-            })),
+            State::Claimed { until, worker } if now < until && now < self.deadline && self.may_ring(now) => {
+                Some(self.step(State::Sending {
+                    until: later(now, SENDING_LIMIT),
+                    worker,
+                }))
+            }
             _ => None,
         }
     }
@@ -372,11 +288,18 @@ impl Notice {
     /// The provider has no room now: it waits, and the try does not count.
     #[must_use]
     pub fn postponed(&self, wait: SignedDuration, now: Timestamp) -> Self {
-        let at = later(now, wait);
-        self.step(State::Waiting {
-            not_before: at,
-            wake_at: at,
-        })
+        self.waiting_until(later(now, wait))
+    }
+
+    /// The person would rather have it on the other channel, and no provider was called on this one.
+    #[must_use]
+    pub fn moved(&self, now: Timestamp) -> Self {
+        let channel = self.channel.other();
+        Self {
+            channel,
+            ..self.clone()
+        }
+        .waiting_until(now)
     }
 
     /// The call was made and its answer lost.
@@ -389,6 +312,54 @@ impl Notice {
     #[must_use]
     pub fn cancelled(&self, now: Timestamp) -> Self {
         self.step(State::Cancelled { at: now })
+    }
+
+    /// What a provider's report makes of it; none where it says nothing new.
+    ///
+    /// Reports come late, twice and in any order: each takes a notice on, and none takes it back.
+    #[must_use]
+    pub fn reported(&self, receipt: Receipt, message_id: &str, now: Timestamp) -> Option<Self> {
+        let is_open = matches!(
+            self.state,
+            State::Waiting { .. } | State::Claimed { .. } | State::Sending { .. } | State::Unknown { .. }
+        );
+        let is_on_its_way = is_open || matches!(self.state, State::Sent { .. });
+        let has_arrived = matches!(self.state, State::Delivered { .. });
+        let next = match receipt {
+            Receipt::Accepted if is_open => State::Sent {
+                at: now,
+                message_id: message_id.to_owned(),
+            },
+            Receipt::Delivered | Receipt::Complained if is_on_its_way => State::Delivered { at: now },
+            // A mail server may take a message and find out later that nobody has the address. Its other words after
+            // the delivery, such as that somebody is on holiday, change nothing.
+            Receipt::Undelivered(fate) if is_on_its_way || has_arrived && fate == Fate::AddressDead => State::Failed {
+                at: now,
+                reason: match fate {
+                    Fate::AddressDead => Failure::AddressRefused,
+                    Fate::MessageFailed => Failure::Undelivered,
+                },
+            },
+            Receipt::Accepted
+            | Receipt::Delayed
+            | Receipt::Delivered
+            | Receipt::Undelivered(_)
+            | Receipt::Complained => return None,
+        };
+        Some(self.step(next))
+    }
+
+    /// Whether it may reach the person at this hour.
+    fn may_ring(&self, now: Timestamp) -> bool {
+        decent(&self.message, self.channel, now) == now
+    }
+
+    fn waiting_until(&self, at: Timestamp) -> Self {
+        let at = decent(&self.message, self.channel, at);
+        self.step(State::Waiting {
+            not_before: at,
+            wake_at: at,
+        })
     }
 
     fn step(&self, state: State) -> Self {
@@ -405,228 +376,15 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// `at`, or the first decent hour after it for a telephone and what can wait.
+fn decent(message: &Message, channel: Channel, at: Timestamp) -> Timestamp {
+    match channel {
+        Channel::Sms if message.can_wait_for_the_day() => hours::next_decent(at),
+        Channel::Sms | Channel::Email => at,
+    }
+}
+
 /// `now` plus a duration, at the most the end of time.
 fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
     now.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const REQUEUE: SignedDuration = SignedDuration::from_mins(15);
-
-    fn start() -> Timestamp {
-        "2026-03-01T10:00:00Z".parse().unwrap()
-    }
-
-    fn notice() -> Notice {
-        Notice::new(
-            NoticeId(Uuid::from_u128(1)),
-            PersonKey::from_stored("v1#x"),
-            Channel::Sms,
-            Message::MailboxChosen {
-                provider: "digipost".parse().unwrap(),
-            },
-            start(),
-        )
-    }
-
-    fn worker() -> Uuid {
-        Uuid::from_u128(11)
-    }
-
-    fn next() -> NoticeId {
-        NoticeId(Uuid::from_u128(12))
-    }
-
-    fn after(seconds: i64) -> Timestamp {
-        later(start(), SignedDuration::from_secs(seconds))
-    }
-
-    #[test]
-    fn a_held_notice_is_nobody_elses_until_the_lease_ends() {
-        let claimed = notice().claim(start(), worker()).unwrap();
-        assert_eq!(claimed.claim(after(29), worker()), Err(NotClaimed::Held));
-        assert!(claimed.claim(after(30), worker()).unwrap().epoch > claimed.epoch);
-    }
-
-    #[test]
-    fn a_worker_that_slept_through_its_lease_may_not_call() {
-        let claimed = notice().claim(start(), worker()).unwrap();
-        assert!(claimed.sending(after(29)).is_some());
-        assert_eq!(claimed.sending(after(30)), None);
-    }
-
-    #[test]
-    fn a_worker_lost_while_sending_leaves_the_outcome_unknown_for_ever() {
-        let sending = notice().claim(start(), worker()).unwrap().sending(start()).unwrap();
-        assert_eq!(sending.wake(after(59), REQUEUE, next()), Wake::Nothing);
-        assert_eq!(sending.claim(after(61), worker()), Err(NotClaimed::Over));
-        let Wake::Settle(unknown) = sending.wake(after(60), REQUEUE, next()) else {
-            panic!("the tick settles it");
-        };
-        assert_eq!(unknown.state, State::Unknown { since: after(60) });
-        assert_eq!(unknown.claim(after(100_000), worker()), Err(NotClaimed::Over));
-        // An hour later the other channel says it, once; on this one nobody ever does.
-        assert_eq!(unknown.wake(after(60 + 3599), REQUEUE, next()), Wake::Nothing);
-        let Wake::Follow(both) = unknown.wake(after(60 + 3600), REQUEUE, next()) else {
-            panic!("the other channel is used");
-        };
-        let (followed, following) = *both;
-        assert_eq!(
-            (following.channel, following.follows),
-            (Channel::Email, Some(unknown.id))
-        );
-        assert_eq!(followed.wake(after(100_000), REQUEUE, next()), Wake::Nothing);
-        assert_eq!(followed.claim(after(100_000), worker()), Err(NotClaimed::Over));
-        let sent_nowhere = following.failed(Failure::NoAddress, after(4000));
-        assert_eq!(sent_nowhere.follow(next(), after(4000)), None);
-    }
-
-    #[test]
-    fn a_worker_lost_before_sending_costs_nothing() {
-        let claimed = notice().claim(start(), worker()).unwrap();
-        let Wake::Enqueue(waiting) = claimed.wake(after(30), REQUEUE, next()) else {
-            panic!("it goes to the queue again");
-        };
-        assert!(waiting.claim(after(30), worker()).is_ok());
-    }
-
-    #[test]
-    fn after_the_deadline_it_expires_and_is_never_sent_late() {
-        let late = later(start(), DEADLINE);
-        assert_eq!(notice().claim(late, worker()), Err(NotClaimed::Over));
-        assert!(matches!(
-            notice().wake(late, REQUEUE, next()),
-            Wake::Settle(Notice {
-                state: State::Expired { .. },
-                ..
-            })
-        ));
-    }
-
-    #[test]
-    fn a_code_expires_with_the_code() {
-        let code = Notice::new(
-            NoticeId(Uuid::from_u128(2)),
-            PersonKey::from_stored("v1#x"),
-            Channel::Sms,
-            Message::Code {
-                challenge: Challenge::new(Uuid::from_u128(3)),
-                address: serde_json::from_str("\"x\"").unwrap(),
-            },
-            start(),
-        );
-        assert_eq!(code.deadline, later(start(), CODE_LIFETIME));
-    }
-
-    #[test]
-    fn tries_come_later_each_time_and_throttling_is_no_try() {
-        let mut held = notice().claim(start(), worker()).unwrap();
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            let retried = held.retry(start());
-            let State::Waiting { not_before, .. } = retried.state else {
-                panic!("it waits");
-            };
-            waits.push(not_before.as_second() - start().as_second());
-            held = Notice {
-                state: held.state.clone(),
-                ..retried
-            };
-        }
-        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        assert_eq!(
-            held.postponed(SignedDuration::from_secs(5), start()).attempts,
-            held.attempts
-        );
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Pass(u32),
-        Tick,
-        Claim,
-        Call,
-        Answer,
-        Lose,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            (1u32..100_000).prop_map(Step::Pass),
-            Just(Step::Tick),
-            Just(Step::Claim),
-            Just(Step::Call),
-            Just(Step::Answer),
-            Just(Step::Lose),
-        ];
-        proptest::collection::vec(step, 1..60)
-    }
-
-    proptest! {
-        /// Several workers with copies of their own, any of which may sleep, crash or come late; a store that takes
-        /// a write only on the epoch it was made from. The simple model counts calls to the provider.
-        #[test]
-        fn whatever_workers_do_the_provider_is_called_at_most_once(steps in steps()) {
-            let mut now = start();
-            let mut stored = notice();
-            let mut held: Vec<Notice> = Vec::new();
-            let mut calls = 0;
-            let put = |stored: &mut Notice, read: &Notice, new: Notice| {
-                let fits = stored.epoch == read.epoch;
-                if fits {
-                    *stored = new;
-                }
-                fits
-            };
-            for step in steps {
-                match step {
-                    Step::Pass(seconds) => now = later(now, SignedDuration::from_secs(seconds.into())),
-                    Step::Tick => match stored.wake(now, REQUEUE, next()) {
-                        Wake::Nothing => {}
-                        Wake::Enqueue(new) | Wake::Settle(new) => stored = new,
-                        Wake::Follow(both) => stored = both.0,
-                    },
-                    Step::Claim => {
-                        if let Ok(claimed) = stored.claim(now, worker()) {
-                            stored = claimed.clone();
-                            held.push(claimed);
-                        }
-                    }
-                    Step::Call => {
-                        if let Some(claimed) = held.pop()
-                            && let Some(sending) = claimed.sending(now)
-                            && put(&mut stored, &claimed, sending.clone())
-                        {
-                            calls += 1;
-                            held.insert(0, sending);
-                        }
-                    }
-                    Step::Answer => {
-                        if let Some(at) = held.iter().position(|copy| matches!(copy.state, State::Sending { .. })) {
-                            let sending = held.remove(at);
-                            put(&mut stored, &sending, sending.sent("id".to_owned(), now));
-                        }
-                    }
-                    Step::Lose => {
-                        held.pop();
-                    }
-                }
-            }
-            prop_assert!(calls <= 1);
-            // Nothing is lost: it is over, or the tick will look at it.
-            prop_assert!(stored.ended_at().is_some() != stored.wake_at().is_some());
-            if calls == 0 {
-                let open = matches!(
-                    stored.state,
-                    State::Waiting { .. } | State::Claimed { .. } | State::Expired { .. }
-                );
-                prop_assert!(open);
-            }
-        }
-    }
 }

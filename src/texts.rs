@@ -16,11 +16,13 @@ use crate::{
 
 /// Characters that the name of the register's owner may have in a text.
 ///
-/// With it and [`MAX_PROVIDER`], every text keeps its limits in any language, even where a letter outside GSM-7
-/// halves what a text message holds.
+/// With it, [`MAX_PROVIDER`] and [`MAX_SENDER`], every text keeps its limits in any language, even where a letter
+/// outside GSM-7 halves what a text message holds.
 pub const MAX_OWNER: usize = 26;
 /// Characters that a provider's name may have in a text.
 pub const MAX_PROVIDER: usize = 20;
+/// Characters that the name of a letter's sender may have in a text.
+pub const MAX_SENDER: usize = 40;
 /// Characters of an e-mail's subject.
 const MAX_SUBJECT: usize = 100;
 /// Characters of an e-mail's body, its markup not counted.
@@ -44,6 +46,16 @@ pub enum Message<'a> {
     Code {
         /// The code.
         code: &'a Code,
+    },
+    /// A letter has arrived in the digital mailbox.
+    LetterArrived {
+        /// The name of who sent it, where it may be named; see [`nameable_sender`].
+        sender: Option<&'a str>,
+    },
+    /// A letter that arrived about a week ago has not been opened.
+    LetterReminder {
+        /// The name of who sent it, where it may be named; see [`nameable_sender`].
+        sender: Option<&'a str>,
     },
 }
 
@@ -70,6 +82,9 @@ pub enum TextError {
     /// The provider's name is blank, over [`MAX_PROVIDER`] characters, or holds a control character.
     #[error("the provider's name has 1 to {MAX_PROVIDER} characters on one line")]
     Provider,
+    /// The sender's name is not one that [`nameable_sender`] lets through.
+    #[error("the sender's name has 1 to {MAX_SENDER} characters on one line, and no word with a dot in it")]
+    Sender,
     /// Blank, or more than two parts of a text message.
     #[error(transparent)]
     Sms(#[from] SmsError),
@@ -138,6 +153,13 @@ impl std::str::FromStr for OwnerName {
     }
 }
 
+/// The name of a letter's sender if it fits a text, else none: who has a longer name is not named at all, since half
+/// a name misleads. Nor is a name with a dot inside a word, of which telephones make a link.
+pub fn nameable_sender(name: &str) -> Option<&str> {
+    let dotted = |word: &str| word.trim_matches('.').contains('.');
+    (is_one_line(name, MAX_SENDER) && !name.split_whitespace().any(dotted)).then_some(name)
+}
+
 /// Whether a text says something on one line: no line break that would start a header of its own.
 pub(crate) fn is_one_line(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most && !text.contains(char::is_control)
@@ -177,20 +199,29 @@ fn render(message: &Message<'_>, language: Language, owner: &str, block: Block) 
             let minutes = CODE_LIFETIME.as_mins().to_string();
             verification_code(language, block, owner, code.as_str(), &minutes)
         }
+        Message::LetterArrived { sender } => letter_arrived(language, block, owner, checked_sender(sender)?),
+        Message::LetterReminder { sender } => letter_reminder(language, block, owner, checked_sender(sender)?),
     }?;
     Ok(text.trim().to_owned())
 }
 
+/// The sender to name, if any, with a name that fits a text.
+fn checked_sender(sender: Option<&str>) -> Result<Option<&str>, TextError> {
+    sender
+        .map(|name| nameable_sender(name).ok_or(TextError::Sender))
+        .transpose()
+}
+
 /// A function that renders one kind of message from its four files, which may use the values named.
 macro_rules! kind {
-    ($name:ident($($value:ident),*): $nb:literal, $nn:literal, $en:literal, $se:literal) => {
-        fn $name(language: Language, block: Block, $($value: &str),*) -> askama::Result<String> {
+    ($name:ident($($value:ident: $type:ty),*): $nb:literal, $nn:literal, $en:literal, $se:literal) => {
+        fn $name<'a>(language: Language, block: Block, $($value: $type),*) -> askama::Result<String> {
             macro_rules! file {
                 ($path:literal) => {{
                     #[derive(Template)]
                     #[template(path = $path, blocks = ["sms", "subject", "body"])]
                     struct File<'a> {
-                        $($value: &'a str),*
+                        $($value: $type),*
                     }
                     let file = File { $($value),* };
                     match block {
@@ -210,14 +241,18 @@ macro_rules! kind {
     };
 }
 
-kind!(mailbox_chosen(owner, provider):
+kind!(mailbox_chosen(owner: &'a str, provider: &'a str):
     "mailbox_chosen/nb.txt", "mailbox_chosen/nn.txt", "mailbox_chosen/en.txt", "mailbox_chosen/se.txt");
-kind!(email_changed(owner):
+kind!(email_changed(owner: &'a str):
     "email_changed/nb.txt", "email_changed/nn.txt", "email_changed/en.txt", "email_changed/se.txt");
-kind!(mobile_changed(owner):
+kind!(mobile_changed(owner: &'a str):
     "mobile_changed/nb.txt", "mobile_changed/nn.txt", "mobile_changed/en.txt", "mobile_changed/se.txt");
-kind!(verification_code(owner, code, minutes):
+kind!(verification_code(owner: &'a str, code: &'a str, minutes: &'a str):
     "code/nb.txt", "code/nn.txt", "code/en.txt", "code/se.txt");
+kind!(letter_arrived(owner: &'a str, sender: Option<&'a str>):
+    "letter_arrived/nb.txt", "letter_arrived/nn.txt", "letter_arrived/en.txt", "letter_arrived/se.txt");
+kind!(letter_reminder(owner: &'a str, sender: Option<&'a str>):
+    "letter_reminder/nb.txt", "letter_reminder/nn.txt", "letter_reminder/en.txt", "letter_reminder/se.txt");
 
 #[cfg(test)]
 mod tests {
@@ -225,25 +260,32 @@ mod tests {
     use crate::sms::Encoding;
 
     const OWNER: &str = "Kontaktregisteret";
+    const PROVIDER: &str = "Digipost";
+    const SENDER: &str = "Digitaliseringsdirektoratet";
 
     fn code() -> Code {
         Code::parse("123456").unwrap()
     }
 
-    /// One message of each kind, with the folder its words stand in.
-    fn kinds<'a>(provider: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 4] {
+    /// One message of each kind, with the name that it is rendered under.
+    fn kinds<'a>(provider: &'a str, sender: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 8] {
         let changed = |what| Message::AddressChanged { what };
+        let (named, unnamed) = (Some(sender), None);
         [
             ("mailbox_chosen", Message::MailboxChosen { provider }),
             ("email_changed", changed(Channel::Email)),
             ("mobile_changed", changed(Channel::Sms)),
             ("code", Message::Code { code }),
+            ("letter_arrived", Message::LetterArrived { sender: unnamed }),
+            ("letter_arrived_from", Message::LetterArrived { sender: named }),
+            ("letter_reminder", Message::LetterReminder { sender: unnamed }),
+            ("letter_reminder_from", Message::LetterReminder { sender: named }),
         ]
     }
 
     /// Each kind in each language.
-    fn each(provider: &str, check: impl Fn(&str, Language, &Message<'_>)) {
-        for (kind, message) in kinds(provider, &code()) {
+    fn each(provider: &str, sender: &str, check: impl Fn(&str, Language, &Message<'_>)) {
+        for (kind, message) in kinds(provider, sender, &code()) {
             for language in Language::ALL {
                 check(&format!("{kind} in {language}"), language, &message);
             }
@@ -253,7 +295,7 @@ mod tests {
     /// All that is written stands in `texts/rendered`, one file for each kind, to be read by those who translate.
     #[test]
     fn all_texts_as_people_see_them() {
-        for (kind, message) in kinds("Digipost", &code()) {
+        for (kind, message) in kinds(PROVIDER, SENDER, &code()) {
             let page = Language::ALL.map(|language| {
                 let sms = sms(&message, language, OWNER).unwrap();
                 let mail = mail(&message, language, OWNER).unwrap();
@@ -301,8 +343,8 @@ mod tests {
     #[test]
     fn the_longest_names_in_the_widest_letters_keep_every_limit() {
         for letter in ["W", "č"] {
-            let (owner, provider) = (letter.repeat(MAX_OWNER), letter.repeat(MAX_PROVIDER));
-            each(&provider, |what, language, message| {
+            let [owner, provider, sender] = [MAX_OWNER, MAX_PROVIDER, MAX_SENDER].map(|most| letter.repeat(most));
+            each(&provider, &sender, |what, language, message| {
                 let text = sms(message, language, &owner);
                 assert!(text.is_ok(), "{what}: {text:?}");
                 let mail = mail(message, language, &owner);
@@ -311,31 +353,57 @@ mod tests {
         }
     }
 
-    /// SNS ends a part where a word ends, so a part holds less than it could.
+    /// Parts that a text takes where each ends with a whole word, as SNS cuts them: a part holds less than it could.
+    fn parts_of_whole_words(text: &SmsText) -> usize {
+        let room = match text.encoding() {
+            Encoding::Gsm7 => 153,
+            Encoding::Ucs2 => 67,
+        };
+        let (mut parts, mut used) = (1, 0);
+        for word in text.as_str().split_inclusive(' ') {
+            let length = word.chars().count();
+            if used + length > room {
+                (parts, used) = (parts + 1, 0);
+            }
+            used += length;
+        }
+        parts
+    }
+
     #[test]
     fn two_parts_are_enough_when_cut_between_words() {
-        each("Digipost", |what, language, message| {
-            let text = sms(message, language, OWNER).unwrap();
-            let room = match text.encoding() {
-                Encoding::Gsm7 => 153,
-                Encoding::Ucs2 => 67,
-            };
-            let (mut parts, mut used) = (1, 0);
-            for word in text.as_str().split_inclusive(' ') {
-                let length = word.chars().count();
-                if used + length > room {
-                    (parts, used) = (parts + 1, 0);
-                }
-                used += length;
-            }
+        each(PROVIDER, SENDER, |what, language, message| {
+            let parts = parts_of_whole_words(&sms(message, language, OWNER).unwrap());
             assert!(parts <= 2, "{what}: {parts}");
         });
     }
 
+    /// A name that is one long word leaves the most of a part empty, and nobody chooses the names of senders for it.
+    #[test]
+    fn two_parts_are_enough_for_a_letter_from_any_sender_when_cut_between_words() {
+        for owner in (1..=MAX_OWNER).map(|length| "č".repeat(length)) {
+            for sender in (1..=MAX_SENDER).map(|length| "č".repeat(length)) {
+                for sender in [None, Some(sender.as_str())] {
+                    for letter in [Message::LetterArrived { sender }, Message::LetterReminder { sender }] {
+                        for language in Language::ALL {
+                            let text = sms(&letter, language, &owner).unwrap();
+                            let parts = parts_of_whole_words(&text);
+                            assert!(parts <= 2, "{parts}: {}", text.as_str());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn norwegian_and_english_fit_one_part() {
-        for provider in ["Digipost", "e-Boks"] {
-            each(provider, |what, language, message| {
+        for (provider, sender) in [
+            (PROVIDER, SENDER),
+            ("e-Boks", "Barne-, ungdoms- og familiedirektoratet"),
+            (PROVIDER, "Nav"),
+        ] {
+            each(provider, sender, |what, language, message| {
                 let text = sms(message, language, OWNER).unwrap();
                 let expected = if language == Language::Se {
                     (Encoding::Ucs2, 2)
@@ -352,7 +420,7 @@ mod tests {
         let code = code();
         let too_long = "x".repeat(27);
         for name in [too_long.as_str(), "", " ", "A\r\nBcc: x", "A\nB", "A\0"] {
-            for (_, message) in kinds("Digipost", &code) {
+            for (_, message) in kinds(PROVIDER, SENDER, &code) {
                 assert!(matches!(sms(&message, Language::Nb, name), Err(TextError::Owner)));
                 assert!(matches!(mail(&message, Language::Nb, name), Err(TextError::Owner)));
             }
@@ -360,14 +428,30 @@ mod tests {
             assert!(matches!(sms(&chosen, Language::Nb, OWNER), Err(TextError::Provider)));
             assert!(matches!(mail(&chosen, Language::Nb, OWNER), Err(TextError::Provider)));
         }
+        let sender = "x".repeat(MAX_SENDER + 1);
+        for name in [sender.as_str(), "", " ", "A\r\nBcc: x", "A\nB", "A\0", "Example.no"] {
+            let sender = Some(name);
+            for letter in [Message::LetterArrived { sender }, Message::LetterReminder { sender }] {
+                assert!(matches!(sms(&letter, Language::Nb, OWNER), Err(TextError::Sender)));
+                assert!(matches!(mail(&letter, Language::Nb, OWNER), Err(TextError::Sender)));
+            }
+            assert_eq!(nameable_sender(name), None);
+        }
         let provider = "x".repeat(MAX_PROVIDER + 1);
         let chosen = Message::MailboxChosen { provider: &provider };
         assert!(matches!(sms(&chosen, Language::Nb, OWNER), Err(TextError::Provider)));
     }
 
     #[test]
+    fn a_sender_whose_name_fits_is_named() {
+        for name in [SENDER, "St. Olavs hospital HF", &"x".repeat(MAX_SENDER)] {
+            assert_eq!(nameable_sender(name), Some(name));
+        }
+    }
+
+    #[test]
     fn a_subject_is_one_line() {
-        each("Digipost", |what, language, message| {
+        each(PROVIDER, SENDER, |what, language, message| {
             let mail = mail(message, language, OWNER).unwrap();
             assert!(!mail.subject.contains(char::is_control), "{what}");
             assert!((1..=100).contains(&mail.subject.chars().count()), "{what}");
@@ -378,10 +462,11 @@ mod tests {
     #[test]
     fn every_text_says_who_writes_and_what_it_is_about() {
         let code = code();
-        for (kind, message) in kinds("Digipost", &code) {
+        for (kind, message) in kinds(PROVIDER, SENDER, &code) {
             let named = match kind {
-                "mailbox_chosen" => "Digipost",
+                "mailbox_chosen" => PROVIDER,
                 "code" => "123456",
+                "letter_arrived_from" | "letter_reminder_from" => SENDER,
                 _ => OWNER,
             };
             for language in Language::ALL {
@@ -390,14 +475,14 @@ mod tests {
                 for text in [sms.as_str(), &mail.text, &mail.html] {
                     assert!(text.contains(OWNER) && text.contains(named), "{kind}: {text}");
                 }
-                assert!(!mail.subject.contains("123456"));
+                assert!(!mail.subject.contains("123456") && !mail.subject.contains(SENDER));
             }
         }
     }
 
     #[test]
     fn no_text_holds_a_link_or_a_number_as_long_as_an_identity_number() {
-        each("Digipost", |what, language, message| {
+        each(PROVIDER, SENDER, |what, language, message| {
             let sms = sms(message, language, OWNER).unwrap();
             let mail = mail(message, language, OWNER).unwrap();
             for text in [sms.as_str(), &mail.subject, &mail.text, &mail.html] {
@@ -418,7 +503,7 @@ mod tests {
     #[test]
     fn each_language_has_its_own_words() {
         let code = code();
-        for (kind, message) in kinds("Digipost", &code) {
+        for (kind, message) in kinds(PROVIDER, SENDER, &code) {
             let mut texts: Vec<_> = Language::ALL
                 .into_iter()
                 .map(|language| mail(&message, language, OWNER).unwrap().text)
@@ -431,7 +516,7 @@ mod tests {
 
     #[test]
     fn a_mail_is_marked_with_its_language() {
-        each("Digipost", |what, language, message| {
+        each(PROVIDER, SENDER, |what, language, message| {
             let mail = mail(message, language, OWNER).unwrap();
             assert!(mail.html.contains(&format!("<html lang=\"{language}\">")), "{what}");
         });

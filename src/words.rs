@@ -1,0 +1,96 @@
+//! Short texts that organisations give along and that are kept as they are: they must name nobody.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::person::PersonIdentifier;
+
+/// An organisation's own name for a case or a letter: 1 to 100 characters on one line, without identity numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference(String);
+
+/// Why something is asked: 3 to 200 characters on one line, without identity numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Purpose(String);
+
+/// A text that is blank, too short or too long, on several lines, or that names a person.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[error("not a short text without identity numbers")]
+pub struct NotWords;
+
+macro_rules! words {
+    ($type:ident, $length:expr) => {
+        impl $type {
+            /// The text, trimmed.
+            ///
+            /// # Errors
+            /// [`NotWords`].
+            pub fn parse(text: &str) -> Result<Self, NotWords> {
+                words(text, $length).map(Self)
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NotWords;
+
+            fn try_from(text: String) -> Result<Self, NotWords> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(words: $type) -> Self {
+                words.0
+            }
+        }
+    };
+}
+
+words!(Reference, 1..=100);
+words!(Purpose, 3..=200);
+
+fn words(text: &str, length: RangeInclusive<usize>) -> Result<String, NotWords> {
+    let text = text.trim();
+    let fits = length.contains(&text.chars().count()) && !text.contains(char::is_control) && !names_a_person(text);
+    fits.then(|| text.to_owned()).ok_or(NotWords)
+}
+
+/// Whether an identity number stands in a text: in one piece, or as people write it, the date apart from the rest.
+pub fn names_a_person(text: &str) -> bool {
+    let runs: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).collect();
+    let names_one = |digits: String| PersonIdentifier::try_from(digits).is_ok();
+    runs.iter().any(|run| names_one((*run).to_owned()))
+        || runs
+            .windows(2)
+            .any(|pair| pair[0].len() == 6 && names_one(pair.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_kept_without_the_blanks_around_it() {
+        assert_eq!(Reference::parse("  2026/17 – a  ").unwrap().as_str(), "2026/17 – a");
+        assert_eq!(Purpose::parse("tax").unwrap().as_str(), "tax");
+    }
+
+    #[test]
+    fn a_text_that_names_a_person_or_does_not_fit_is_refused() {
+        let long = "x".repeat(101);
+        for text in ["", " ", "a\nb", "20914695016", "case 209146 95016", &long] {
+            assert_eq!(Reference::parse(text), Err(NotWords), "{text}");
+        }
+        assert_eq!(Purpose::parse("no"), Err(NotWords));
+        // Eleven digits that are nobody's.
+        assert!(Reference::parse("12345678901").is_ok());
+    }
+}
