@@ -4,10 +4,11 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use infra_edge::{
     caller::MachineCaller,
     problem::{Kind, Problem},
+    unavailable::OrUnavailable as _,
 };
 use mailbox_register::caller::{Fields, Machine};
 
-use crate::{SharedApp, unavailable};
+use crate::SharedApp;
 
 /// An agency in the directory, with a scope to see something of a person.
 pub(crate) struct AgencyCaller {
@@ -27,7 +28,7 @@ impl FromRequestParts<SharedApp> for AgencyCaller {
         app.directory
             .agency(machine.organisation, app.clock.now())
             .await
-            .map_err(|error| unavailable(&error))?
+            .or_unavailable()?
             .ok_or(Kind::Forbidden)?;
         Ok(Self { machine, fields })
     }

@@ -7,12 +7,8 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
-use infra_aws::{directory::Directory, disclosures::Disclosures, error::StoreError, register::Entries};
-use infra_edge::{
-    app,
-    clock::Clock,
-    problem::{Kind, Problem},
-};
+use infra_aws::{directory::Directory, disclosures::Disclosures, register::Entries};
+use infra_edge::{app, clock::Clock};
 use mailbox_register::{person::Population, secret::Secret};
 
 pub use settings::Settings;
@@ -50,13 +46,4 @@ pub fn router(app: App) -> Router {
             .with_state(Arc::new(app)),
         TIME_LIMIT,
     )
-}
-
-/// The answer where the store did not do its part: nothing is disclosed then.
-fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(%error, "nothing disclosed");
-    match error {
-        StoreError::Unavailable(_) => Problem::new(Kind::Unavailable).retry_after(2),
-        StoreError::Refused(_) | StoreError::Unreadable(_) | StoreError::Unwritable(_) => Kind::Internal.into(),
-    }
 }

@@ -12,13 +12,17 @@ use infra_edge::{
     body::{Body, Field, Reading},
     person::{PersonView, Shown},
     problem::{Kind, Problem},
+    unavailable::{OrUnavailable as _, not_on_record},
 };
-use mailbox_register::person::{PersonIdentifier, PersonKey};
+use mailbox_register::{
+    person::{PersonIdentifier, PersonKey},
+    words::{Purpose, Reference},
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{SharedApp, caller::AgencyCaller, unavailable};
+use crate::{SharedApp, caller::AgencyCaller};
 
 /// Most persons in one request.
 const MAX_PERSONS: usize = 1000;
@@ -61,10 +65,10 @@ pub(crate) async fn look_up(
         PersonIdentifier::parse(text, app.population).map_err(|_| Kind::InvalidIdentifier)
     });
     let purpose = reading.required("purpose", value.purpose, |text| {
-        words(text, 3..=200).ok_or(Kind::InvalidPurpose)
+        Purpose::parse(text).map_err(|_| Kind::InvalidPurpose)
     });
     let reference = reading.optional("reference", value.reference, |text| {
-        words(text, 1..=100).ok_or(Kind::InvalidReference)
+        Reference::parse(text).map_err(|_| Kind::InvalidReference)
     });
     let (persons, purpose) = reading.finish(persons.zip(purpose))?;
 
@@ -74,27 +78,22 @@ pub(crate) async fn look_up(
         organisation: machine.organisation,
         supplier: machine.supplier,
         at: now,
-        purpose: &purpose,
-        reference: reference.as_deref(),
+        purpose: purpose.as_str(),
+        reference: reference.as_ref().map(Reference::as_str),
         fields: fields.names(),
         persons: &keys,
     };
     // First on record, then read: nothing is seen that nobody will know of.
-    app.disclosures.record(&disclosure).await.map_err(|error| {
-        // Whatever the cause, missing rights among them: it is the audit trail that is down, and it comes back.
-        tracing::error!(%error, "not on record, so nothing disclosed");
-        Problem::new(Kind::Unavailable).retry_after(2)
-    })?;
+    app.disclosures
+        .record(&disclosure)
+        .await
+        .map_err(|error| not_on_record(&error))?;
     let entries = app
         .register
         .many(&keys, Instant::now() + PATIENCE)
         .await
-        .map_err(|error| unavailable(&error))?;
-    let providers = app
-        .directory
-        .providers(now)
-        .await
-        .map_err(|error| unavailable(&error))?;
+        .or_unavailable()?;
+    let providers = app.directory.providers(now).await.or_unavailable()?;
 
     let results: Vec<_> = persons
         .iter()
@@ -117,21 +116,4 @@ pub(crate) async fn look_up(
 
 fn found<V>(keys: &[PersonKey], entries: &std::collections::HashMap<PersonKey, V>) -> usize {
     keys.iter().filter(|key| entries.contains_key(*key)).count()
-}
-
-/// A text in words: trimmed, of a length, on one line. It is kept as it is, so it names nobody.
-fn words(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<String> {
-    let text = text.trim();
-    let fits = length.contains(&text.chars().count()) && !text.contains(char::is_control) && !names_a_person(text);
-    fits.then(|| text.to_owned())
-}
-
-/// Whether an identity number stands in a text: in one piece, or as people write it, the date apart from the rest.
-fn names_a_person(text: &str) -> bool {
-    let runs: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).collect();
-    let names_one = |digits: String| PersonIdentifier::try_from(digits).is_ok();
-    runs.iter().any(|run| names_one((*run).to_owned()))
-        || runs
-            .windows(2)
-            .any(|pair| pair[0].len() == 6 && names_one(pair.concat()))
 }

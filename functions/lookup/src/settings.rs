@@ -1,7 +1,6 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use infra_aws::{directory::Directory, disclosures::Disclosures, register::Entries};
 use infra_edge::{
     clock::Clock,
@@ -33,9 +32,7 @@ impl Settings {
             disclosures: environment.required("DISCLOSURES_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
             population: environment.parsed("PERSONS")?,
-            wrapped_secret: STANDARD
-                .decode(environment.required("PERSON_KEY_WRAPPED")?)
-                .map_err(|_| SettingsError::Malformed("PERSON_KEY_WRAPPED".to_owned()))?,
+            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
     }
 

@@ -4,13 +4,14 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use infra_edge::{
     caller::{CitizenCaller, MachineCaller},
     problem::{Kind, Problem},
+    unavailable::OrUnavailable as _,
 };
 use mailbox_register::{
     caller::{Citizen, Machine, Scope},
     directory::Provider,
 };
 
-use crate::{SharedApp, effect::OrUnavailable};
+use crate::SharedApp;
 
 macro_rules! citizens {
     ($($(#[$doc:meta])* $name:ident($scope:ident);)*) => {$(

@@ -3,6 +3,7 @@
 use axum::{extract::State, response::Response};
 use infra_edge::{
     body::{Body, Field, Given, Nothing, Reading},
+    once::{Request, text},
     problem::{Kind, Problem},
     request::{IdempotencyKey, IfMatch},
 };
@@ -12,12 +13,7 @@ use mailbox_register::{
 };
 use serde::Deserialize;
 
-use crate::{
-    App, SharedApp,
-    callers::ContactWriter,
-    effect::{Request, text},
-    view,
-};
+use crate::{App, SharedApp, callers::ContactWriter, view};
 
 /// New contact details. What is left out stays; `null` takes an address away.
 #[derive(Debug, Default, Deserialize)]

@@ -1,18 +1,19 @@
-//! A request with an effect: once for each key, and one transaction for all that follows from it.
+//! A command to a person's entry: one transaction for all that follows from it.
 
 use std::time::Duration;
 
 use infra_aws::{
     codes::TooSoon,
-    error::StoreError,
     register::Stored,
-    requests::{Answer, Begun, Claim},
+    requests::{Answer, Claim},
     retry,
     transaction::{self, CommitError, Part},
 };
 use infra_edge::{
+    once::{Done, Request, once},
     problem::{Kind, Problem},
-    request::{IdempotencyKey, IfMatch},
+    request::IfMatch,
+    unavailable::{OrUnavailable as _, not_committed},
 };
 use jiff::Timestamp;
 use mailbox_register::{
@@ -28,35 +29,6 @@ use crate::{App, view};
 
 /// Tries after another writer was first.
 const MAX_RACES: u32 = 8;
-
-/// A request that may come twice.
-pub(crate) struct Request<'a> {
-    /// Who asks: part of the key's meaning, so that no caller meets another's answers.
-    pub(crate) caller: &'a str,
-    /// The caller's name for the request.
-    pub(crate) key: Option<&'a IdempotencyKey>,
-    /// All that makes it this request and no other: route and body.
-    pub(crate) content: [&'a str; 2],
-}
-
-/// What was done.
-pub(crate) struct Done {
-    pub(crate) answer: Answer,
-    /// Whether the answer was stored with it.
-    stored: bool,
-}
-
-impl Done {
-    /// Done, the answer stored in the same transaction.
-    pub(crate) const fn with_answer_stored(answer: Answer) -> Self {
-        Self { answer, stored: true }
-    }
-
-    /// There was nothing to do.
-    pub(crate) const fn nothing(answer: Answer) -> Self {
-        Self { answer, stored: false }
-    }
-}
 
 /// A person's entry before and after a command. The same, where the command changes nothing.
 pub(crate) struct Step<'a> {
@@ -76,48 +48,6 @@ pub(crate) struct Order<'a> {
 }
 
 impl App {
-    /// Does the work of a request once, however often it comes, and gives the same answer each time.
-    pub(crate) async fn once(
-        &self,
-        request: Request<'_>,
-        now: Timestamp,
-        work: impl AsyncFnOnce(Option<&Claim>) -> Result<Done, Problem>,
-    ) -> Result<Answer, Problem> {
-        let Some(key) = request.key else {
-            return work(None).await.map(|done| done.answer);
-        };
-        let begun = self
-            .requests
-            .begin(request.caller, key.as_str(), &request.content, now)
-            .await
-            .or_unavailable()?;
-        let claim = match begun {
-            Begun::New(claim) => claim,
-            Begun::Answered(answer) => return Ok(answer),
-            Begun::InProgress => return Err(Kind::RequestInProgress.into()),
-            Begun::Reused => return Err(Kind::IdempotencyKeyReused.into()),
-        };
-        match work(Some(&claim)).await {
-            Ok(done) => {
-                if !done.stored {
-                    self.requests
-                        .answer(&claim, &done.answer)
-                        .await
-                        .map_err(|error| not_committed(&error))?;
-                }
-                Ok(done.answer)
-            }
-            Err(problem) => {
-                // Safe also where the store's answer was lost: what was stored has its answer with it and stays, and
-                // a transaction still on its way finds the request gone and is not stored.
-                if let Err(error) = self.requests.release(&claim).await {
-                    tracing::warn!(%error, "a failed request stays in progress for a minute");
-                }
-                Err(problem)
-            }
-        }
-    }
-
     /// Applies a command to a person's entry and stores what follows: entry, change, notices, codes and answer.
     ///
     /// Another writer's change in between is no fault: the command is applied anew to what is there then.
@@ -209,7 +139,7 @@ impl App {
     ) -> Result<Answer, Problem> {
         let now = self.clock.now();
         let providers = self.directory.providers(now).await.or_unavailable()?;
-        self.once(request, now, async |claim| {
+        once(&self.requests, request, now, async |claim| {
             let order = Order {
                 person: &citizen.person,
                 actor: Actor::Citizen,
@@ -254,11 +184,6 @@ impl App {
     }
 }
 
-/// A body that was read as JSON is UTF-8.
-pub(crate) fn text(raw: &[u8]) -> &str {
-    std::str::from_utf8(raw).unwrap_or_default()
-}
-
 const fn refused_kind(refused: Refused) -> Kind {
     match refused {
         Refused::Reserved => Kind::Reserved,
@@ -273,40 +198,4 @@ const fn refused_kind(refused: Refused) -> Kind {
 
 fn refused_problem(refused: Refused) -> Problem {
     refused_kind(refused).into()
-}
-
-/// What the store failed to do is a problem of this service.
-pub(crate) trait OrUnavailable<T> {
-    /// The value, or the answer where the store did not do its part.
-    fn or_unavailable(self) -> Result<T, Problem>;
-}
-
-impl<T> OrUnavailable<T> for Result<T, StoreError> {
-    fn or_unavailable(self) -> Result<T, Problem> {
-        self.map_err(|error| unavailable(&error))
-    }
-}
-
-fn unavailable(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => {
-            tracing::warn!(%error, "the store is unavailable");
-            Problem::new(Kind::Unavailable).retry_after(2)
-        }
-        StoreError::Refused(_) | StoreError::Unreadable(_) | StoreError::Unwritable(_) => {
-            tracing::error!(%error, "the store and this code do not fit");
-            Kind::Internal.into()
-        }
-    }
-}
-
-/// The answer where a transaction was not stored.
-pub(crate) fn not_committed(error: &CommitError) -> Problem {
-    match error {
-        // Another worker took the request over; or the code was used up at the same time.
-        CommitError::Conflict(Part::Request) => Kind::RequestInProgress.into(),
-        CommitError::Conflict(Part::Code) => Kind::WrongCode.into(),
-        CommitError::Conflict(_) => Kind::Unavailable.into(),
-        CommitError::Store(error) => unavailable(error),
-    }
 }

@@ -5,11 +5,14 @@ use axum::{
     extract::{Query, State},
     response::{IntoResponse as _, Response},
 };
-use infra_edge::problem::{Kind, Problem};
+use infra_edge::{
+    problem::{Kind, Problem},
+    unavailable::OrUnavailable as _,
+};
 use mailbox_register::{caller::Fields, entry::Change};
 use serde::{Deserialize, Serialize};
 
-use crate::{SharedApp, callers::ContactReader, effect::OrUnavailable};
+use crate::{SharedApp, callers::ContactReader};
 
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;

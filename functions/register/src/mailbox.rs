@@ -4,8 +4,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use infra_aws::{register::Stored, requests::Answer};
 use infra_edge::{
     body::{Body, Field, Reading},
+    once::{Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::{IdempotencyKey, IfMatch},
+    unavailable::OrUnavailable as _,
 };
 use mailbox_register::{
     directory::Provider,
@@ -18,7 +20,7 @@ use serde_json::json;
 use crate::{
     SharedApp,
     callers::MailboxWriter,
-    effect::{OrUnavailable, Order, Request, text},
+    effect::Order,
     view::{self, MailboxView, PendingView},
 };
 
@@ -55,33 +57,32 @@ pub(crate) async fn choose(
         key: key.as_ref(),
         content: ["PUT /v1/me/mailbox", text(&raw)],
     };
-    let answer = app
-        .once(request, now, async |claim| {
-            let order = Order {
-                person: &citizen.person,
-                actor: Actor::Citizen,
-                command: Command::Choose(provider.clone()),
-                if_match: Some(&if_match),
-                besides: Vec::new(),
-            };
-            app.transition(order, claim, now, |step| chosen(step.after, &providers))
-                .await
-        })
-        .await?;
-    Ok(view::respond(answer))
+    let answer = once(&app.requests, request, now, async |claim| {
+        let order = Order {
+            person: &citizen.person,
+            actor: Actor::Citizen,
+            command: Command::Choose(provider.clone()),
+            if_match: Some(&if_match),
+            besides: Vec::new(),
+        };
+        app.transition(order, claim, now, |step| chosen(step.after, &providers))
+            .await
+    })
+    .await?;
+    Ok(respond(answer))
 }
 
 /// The answer to a choice: the active mailbox, or the choice that is pending.
 fn chosen(stored: Option<&Stored>, providers: &[Provider]) -> Answer {
     let version = Some(view::version(stored));
     if let Some(pending) = PendingView::of(stored, providers) {
-        return view::answer(StatusCode::ACCEPTED, version, &json!({ "pending": pending }));
+        return answer(StatusCode::ACCEPTED, version, &json!({ "pending": pending }));
     }
     let active = stored
         .and_then(|stored| stored.entry.registration())
         .and_then(|registration| registration.mailboxes.active())
         .map(|mailbox| MailboxView::new(mailbox, true));
-    view::answer(StatusCode::OK, version, &json!({ "mailbox": active }))
+    answer(StatusCode::OK, version, &json!({ "mailbox": active }))
 }
 
 /// Withdraws the choice; the mailbox stays registered.

@@ -9,8 +9,10 @@ use axum::{
 use infra_aws::{disclosures::Disclosure, requests::Answer};
 use infra_edge::{
     body::{Body, Field, Reading},
+    once::{Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::IdempotencyKey,
+    unavailable::OrUnavailable as _,
 };
 use mailbox_register::{
     caller::Machine,
@@ -26,8 +28,7 @@ use crate::{
     App, SharedApp,
     callers::ProviderCaller,
     contact::update,
-    effect::{OrUnavailable, Order, Request, Step, text},
-    view,
+    effect::{Order, Step},
 };
 
 /// Whom it is about.
@@ -119,7 +120,7 @@ pub(crate) async fn register(
         command,
         |step| registered(step, &provider.id),
     );
-    Ok(view::respond(answer.await?))
+    Ok(respond(answer.await?))
 }
 
 /// 201 for a mailbox that was not there, 200 for one that was; and how the person was told, if it is active.
@@ -136,7 +137,7 @@ fn registered(step: &Step<'_>, provider: &ProviderId) -> Answer {
     };
     let (active, confirmed_by) = mailbox(step.after).unwrap_or_default();
     let confirmation = confirmed_by.map_or("none", |channel| channel.as_str());
-    view::answer(status, None, &json!({ "active": active, "confirmation": confirmation }))
+    answer(status, None, &json!({ "active": active, "confirmation": confirmation }))
 }
 
 /// Closes the calling provider's mailbox.
@@ -155,9 +156,9 @@ pub(crate) async fn close(
         ("POST /v1/mailboxes/close", text(&raw)),
         &person,
         command,
-        |_| view::answer(StatusCode::OK, None, &json!({ "closed": true })),
+        |_| answer(StatusCode::OK, None, &json!({ "closed": true })),
     );
-    Ok(view::respond(answer.await?))
+    Ok(respond(answer.await?))
 }
 
 async fn change(
@@ -176,20 +177,19 @@ async fn change(
         key: Some(key),
         content: [route, body],
     };
-    let answer = app
-        .once(request, now, async |claim| {
-            let order = Order {
-                person,
-                actor: Actor::Organisation {
-                    organisation: machine.organisation,
-                },
-                command,
-                if_match: None,
-                besides: Vec::new(),
-            };
-            app.transition(order, claim, now, answer).await
-        })
-        .await;
+    let answer = once(&app.requests, request, now, async |claim| {
+        let order = Order {
+            person,
+            actor: Actor::Organisation {
+                organisation: machine.organisation,
+            },
+            command,
+            if_match: None,
+            besides: Vec::new(),
+        };
+        app.transition(order, claim, now, answer).await
+    })
+    .await;
     let Err(problem) = &answer else { return answer };
     match problem.kind() {
         // These refusals tell something of the person.

@@ -3,17 +3,14 @@
 use axum::{extract::State, response::Response};
 use infra_edge::{
     caller::CitizenCaller,
+    once::{Request, once, respond},
     problem::Problem,
     request::{IdempotencyKey, IfMatch},
+    unavailable::OrUnavailable as _,
 };
 use mailbox_register::entry::{Actor, Command, DeletionReason};
 
-use crate::{
-    SharedApp,
-    callers::ContactWriter,
-    effect::{OrUnavailable, Order, Request},
-    view,
-};
+use crate::{SharedApp, callers::ContactWriter, effect::Order, view};
 
 /// Shows the entry. What the token's scopes do not cover is left out.
 pub(crate) async fn show(
@@ -41,17 +38,16 @@ pub(crate) async fn delete(
         key: key.as_ref(),
         content: ["DELETE /v1/me", ""],
     };
-    let answer = app
-        .once(request, now, async |claim| {
-            let order = Order {
-                person: &citizen.person,
-                actor: Actor::Citizen,
-                command: Command::Delete(DeletionReason::OwnWish),
-                if_match: Some(&if_match),
-                besides: Vec::new(),
-            };
-            app.transition(order, claim, now, |_| view::empty_answer(None)).await
-        })
-        .await?;
-    Ok(view::respond(answer))
+    let answer = once(&app.requests, request, now, async |claim| {
+        let order = Order {
+            person: &citizen.person,
+            actor: Actor::Citizen,
+            command: Command::Delete(DeletionReason::OwnWish),
+            if_match: Some(&if_match),
+            besides: Vec::new(),
+        };
+        app.transition(order, claim, now, |_| view::empty_answer(None)).await
+    })
+    .await?;
+    Ok(respond(answer))
 }

@@ -5,11 +5,11 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use infra_edge::problem::Problem;
+use infra_edge::{problem::Problem, unavailable::OrUnavailable as _};
 use mailbox_register::{mailbox::ProviderId, organisation::OrganisationNumber};
 use serde::Serialize;
 
-use crate::{SharedApp, effect::OrUnavailable};
+use crate::SharedApp;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,12 +3,13 @@
 use axum::{extract::State, response::Response};
 use infra_edge::{
     body::{Body, Nothing},
+    once::Request,
     problem::Problem,
     request::{IdempotencyKey, IfMatch},
 };
 use mailbox_register::{caller::Citizen, entry::Command};
 
-use crate::{SharedApp, callers::MailboxWriter, effect::Request, view};
+use crate::{SharedApp, callers::MailboxWriter, view};
 
 /// Reserves.
 pub(crate) async fn reserve(

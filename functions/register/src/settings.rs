@@ -1,7 +1,6 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
     register::Register, requests::Requests,
@@ -37,7 +36,6 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`], naming the first that is missing or wrong.
     pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
-        let wrapped = environment.required("PERSON_KEY_WRAPPED")?;
         Ok(Self {
             register: environment.required("REGISTER_TABLE")?,
             changes: environment.required("CHANGES_TABLE")?,
@@ -49,9 +47,7 @@ impl Settings {
             disclosures: environment.required("DISCLOSURES_TABLE")?,
             population: environment.parsed("PERSONS")?,
             countries: environment.parsed("SMS_COUNTRIES")?,
-            wrapped_secret: STANDARD
-                .decode(wrapped)
-                .map_err(|_| SettingsError::Malformed("PERSON_KEY_WRAPPED".to_owned()))?,
+            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
     }
 

@@ -8,8 +8,10 @@ use infra_aws::{
 };
 use infra_edge::{
     body::{Body, Field, Given, Reading},
+    once::{Done, Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::{IdempotencyKey, IfMatch},
+    unavailable::{OrUnavailable as _, not_committed},
 };
 use jiff::Timestamp;
 use mailbox_register::{
@@ -21,13 +23,7 @@ use mailbox_register::{
 };
 use serde::Deserialize;
 
-use crate::{
-    App, SharedApp,
-    callers::ContactWriter,
-    contact::parse_channel,
-    effect::{Done, OrUnavailable, Order, Request, not_committed, text},
-    view,
-};
+use crate::{App, SharedApp, callers::ContactWriter, contact::parse_channel, effect::Order, view};
 
 /// A code received on a channel; without `code`: send me one (again).
 #[derive(Debug, Default, Deserialize)]
@@ -64,25 +60,24 @@ pub(crate) async fn validate(
         key: Some(&key),
         content: ["POST /v1/me/contact/validate", text(&raw)],
     };
-    let answer = app
-        .once(request, now, async |claim| {
-            let person = app.secret.person_key(&citizen.person);
-            let address = app.own_address(&person, channel).await?;
-            if let Some(code) = code {
-                let address = address.ok_or(Kind::WrongCode)?;
-                app.take_code(&citizen, &person, address, &code, if_match.as_ref(), claim, now)
-                    .await
-            } else {
-                let address = address.ok_or(Kind::ContactRequired)?;
-                app.send_again(&person, &address, claim, now).await
-            }
-        })
-        .await?;
+    let answer = once(&app.requests, request, now, async |claim| {
+        let person = app.secret.person_key(&citizen.person);
+        let address = app.own_address(&person, channel).await?;
+        if let Some(code) = code {
+            let address = address.ok_or(Kind::WrongCode)?;
+            app.take_code(&citizen, &person, address, &code, if_match.as_ref(), claim, now)
+                .await
+        } else {
+            let address = address.ok_or(Kind::ContactRequired)?;
+            app.send_again(&person, &address, claim, now).await
+        }
+    })
+    .await?;
     // Only the entry has a version; "sent again" names nobody.
     Ok(if answer.version.is_some() {
         view::to_citizen(answer, &citizen.person)
     } else {
-        view::respond(answer)
+        respond(answer)
     })
 }
 
@@ -138,7 +133,7 @@ impl App {
         Codes::may_resend(last.as_ref(), now)
             .map_err(|TooSoon(seconds)| Problem::new(Kind::TooManyRequests).retry_after(seconds))?;
         let mut writes = Vec::from(self.issue_code(person, address, last.as_ref(), now)?);
-        let answer: Answer = view::answer(
+        let answer: Answer = answer(
             StatusCode::ACCEPTED,
             None,
             &serde_json::json!({ "channel": address.channel() }),

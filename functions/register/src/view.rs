@@ -1,13 +1,10 @@
 //! Answers about the citizen's own entry.
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{http::StatusCode, response::Response};
 use infra_aws::{register::Stored, requests::Answer};
 use infra_edge::{
+    once::{answer, respond},
     person::{PersonView, Shown},
-    request::etag,
 };
 use jiff::Timestamp;
 use mailbox_register::{
@@ -124,16 +121,6 @@ pub(crate) fn version(stored: Option<&Stored>) -> u64 {
     stored.map_or(0, |stored| stored.entry.version)
 }
 
-/// An answer to be stored and given.
-pub(crate) fn answer(status: StatusCode, version: Option<u64>, body: &impl Serialize) -> Answer {
-    Answer {
-        status: status.as_u16(),
-        version,
-        // Only maps with keys that are no texts fail to serialise: there are none.
-        body: serde_json::to_string(body).unwrap_or_default(),
-    }
-}
-
 /// An answer without a body.
 pub(crate) const fn empty_answer(version: Option<u64>) -> Answer {
     Answer {
@@ -141,24 +128,6 @@ pub(crate) const fn empty_answer(version: Option<u64>) -> Answer {
         version,
         body: String::new(),
     }
-}
-
-/// The answer as it leaves, as it is.
-pub(crate) fn respond(answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = if answer.body.is_empty() {
-        status.into_response()
-    } else {
-        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (status, json, answer.body).into_response()
-    };
-    let tag = answer
-        .version
-        .and_then(|version| HeaderValue::from_str(&etag(version)).ok());
-    if let Some(tag) = tag {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }
 
 /// The answer with the citizen's identity number, which comes from the token each time: no stored answer holds it.

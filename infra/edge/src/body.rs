@@ -104,6 +104,30 @@ impl<'de> Deserialize<'de> for Field {
     }
 }
 
+/// An object inside of a body. Serde reads a struct from a list too; here it is an object or malformed.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OfMap<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(OfMap(std::marker::PhantomData)).map(Self)
+    }
+}
+
 /// What a field that may be `null` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given<T> {
@@ -128,6 +152,15 @@ impl Reading {
             Given::Value(value) => Some(value),
             Given::Absent => self.refuse(name, Kind::MissingField),
             Given::Null => self.refuse(name, Kind::InvalidValue),
+        }
+    }
+
+    /// `true` or `false`, which must be there.
+    pub fn truth(&mut self, name: &str, field: Field) -> Option<bool> {
+        match field {
+            Field::Given(Value::Bool(truth)) => Some(truth),
+            Field::Given(_) => self.refuse(name, Kind::InvalidValue),
+            Field::Absent => self.refuse(name, Kind::MissingField),
         }
     }
 

@@ -5,8 +5,12 @@ pub mod app;
 pub mod body;
 pub mod caller;
 pub mod clock;
+#[cfg(feature = "store")]
+pub mod once;
 pub mod person;
 pub mod problem;
 pub mod request;
 pub mod settings;
 pub mod telemetry;
+#[cfg(feature = "store")]
+pub mod unavailable;

@@ -120,6 +120,12 @@ kinds! {
     InvalidPurpose = UNPROCESSABLE_ENTITY, "invalid-purpose", "The purpose is a text of 3 to 200 characters without identity numbers.";
     /// A reference that is too long, or names a person.
     InvalidReference = UNPROCESSABLE_ENTITY, "invalid-reference", "The reference is a text of 1 to 100 characters without identity numbers.";
+    /// The reference is that of another letter.
+    ReferenceReused = UNPROCESSABLE_ENTITY, "reference-reused", "Another letter was announced under this reference.";
+    /// A letter that was there long ago, or will be in a distant future.
+    InvalidAvailability = UNPROCESSABLE_ENTITY, "invalid-availability", "A letter is announced at most a day after and 366 days before it is available.";
+    /// Legal notice from outside of the public administration.
+    InvalidLegalNotice = UNPROCESSABLE_ENTITY, "invalid-legal-notice", "Only a public sender's notice can be legal notice.";
     /// The code is not the one that was sent, or no longer good.
     WrongCode = UNPROCESSABLE_ENTITY, "wrong-code", "The code is wrong or no longer valid.";
     /// Too many tries, or a new code too soon.

@@ -1,5 +1,7 @@
 //! Settings from the environment, read once at start-up.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 /// Where settings come from: the process environment, or a test's own.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
 
@@ -46,6 +48,16 @@ impl<'a> Environment<'a> {
     pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, SettingsError> {
         self.required(name)?
             .parse()
+            .map_err(|_| SettingsError::Malformed(name.to_owned()))
+    }
+
+    /// A setting that must be there, in base64.
+    ///
+    /// # Errors
+    /// [`SettingsError`], without the value.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, SettingsError> {
+        STANDARD
+            .decode(self.required(name)?)
             .map_err(|_| SettingsError::Malformed(name.to_owned()))
     }
 }

@@ -43,8 +43,10 @@ pub fn filter(level: &str) -> EnvFilter {
         "dispatch",
         "infra_aws",
         "infra_edge",
+        "letters",
         "lookup",
         "notify",
+        "receipts",
         "register",
     ]
     .map(|name| format!("{name}={level}"))
