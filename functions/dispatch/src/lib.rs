@@ -1,21 +1,29 @@
-//! The outbox goes to the send queues: at once by the table's stream, and what the stream missed by a tick every
-//! minute.
+//! The outbox goes to the send queues, and what happened to letters into the feeds: at once by the tables' streams, and
+//! what the streams missed by a tick every minute.
 //!
 //! A notice may get into its queue twice; claims see to it that it is sent once. It must not get there never: so the
 //! queue comes first, and then the note that it is there.
 
+mod feed;
 mod settings;
 
 use aws_lambda_events::event::dynamodb;
 use futures_util::{StreamExt as _, stream};
 use infra_aws::{
+    circuits::Circuits,
     error::StoreError,
-    notices::{DUE_BUCKETS, Notices},
+    feed::Feed,
+    notices::DUE_BUCKETS,
+    outbox::{Outbox, Stored},
     queues::SendQueues,
 };
 use infra_edge::{clock::Clock, telemetry};
 use jiff::SignedDuration;
-use mailbox_register::notice::{Notice, NoticeId, Wake};
+use mailbox_register::{
+    contact::Channel,
+    letter::LetterId,
+    notice::{Notice, NoticeId, Wake},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,16 +35,23 @@ pub const REQUEUE: SignedDuration = SignedDuration::from_mins(15);
 /// Notices of one bucket in one page, and pages in one tick: a backlog is worked off by several ticks.
 const PAGE: i32 = 100;
 const MAX_PAGES: u32 = 20;
-/// Notices of one bucket worked on at once: with all buckets, as many connections as a small function can hold.
+/// Buckets worked on at once, and notices of each: together as many connections as a small function can hold.
+const BUCKETS_AT_ONCE: usize = 16;
 const AT_ONCE: usize = 4;
 
 /// What the function stands on.
 #[derive(Debug)]
 pub struct App {
-    /// The outbox.
-    pub notices: Notices,
+    /// Notices, and the letters that some of them tell of.
+    pub outbox: Outbox,
+    /// What happened to letters, for their organisations to read.
+    pub feed: Feed,
+    /// Which channels are left alone.
+    pub circuits: Circuits,
     /// The send queues.
     pub queues: SendQueues,
+    /// Name of the table with the letters: tells one stream from the other.
+    pub letters_table: String,
     /// The time.
     pub clock: Clock,
     /// After how long without a worker a notice is queued again.
@@ -111,35 +126,69 @@ pub async fn handle(app: &App, event: Event) -> Result<Answer, TickFailed> {
 
 async fn stream_records(app: &App, event: dynamodb::Event) -> Answer {
     let mut failed = Vec::new();
+    let mut letters: Vec<(LetterId, String)> = Vec::new();
     for record in event.records {
+        let is_of_letters = table_of(record.event_source_arn.as_deref()) == Some(&app.letters_table);
         let sequence_number = record.change.sequence_number.unwrap_or_default();
-        // A notice that is removed (nothing removes one today) leaves an empty image.
+        // An item that is removed leaves an empty image.
         if record.change.new_image.is_empty() {
             continue;
         }
-        let handled = match serde_dynamo::from_item::<_, Notice>(record.change.new_image) {
-            Ok(notice) => wake(app, &notice).await,
-            Err(_) => Err(StoreError::Unreadable("notices")),
+        let handled = if is_of_letters {
+            serde_dynamo::from_item::<_, LetterRecord>(record.change.new_image)
+                .map(|record| letters.push((record.id, sequence_number.clone())))
+                .map_err(|_| StoreError::Unreadable("letters"))
+        } else {
+            match serde_dynamo::from_item::<_, Notice>(record.change.new_image) {
+                Ok(notice) => wake(app, &notice).await,
+                Err(_) => Err(StoreError::Unreadable("notices")),
+            }
         };
         if let Err(error) = handled {
-            tracing::error!(%error, "a record could not be handled");
-            metrics::counter!("DispatchFailures").increment(1);
-            failed.push(BatchItemFailure {
-                // Without a number Lambda would take the whole batch for handled: an empty one fails it all.
-                item_identifier: sequence_number,
-            });
+            failed.push((sequence_number, error));
         }
     }
-    Answer {
-        batch_item_failures: failed,
+    let mut ids: Vec<_> = letters.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for (unfed, error) in feed::feed(app, ids).await {
+        let records = letters.iter().filter(|(id, _)| *id == unfed);
+        failed.extend(records.map(|(_, sequence_number)| (sequence_number.clone(), error.clone())));
     }
+    Answer {
+        batch_item_failures: failed
+            .into_iter()
+            .map(|(sequence_number, error)| {
+                tracing::error!(%error, "a record could not be handled");
+                metrics::counter!("DispatchFailures").increment(1);
+                BatchItemFailure {
+                    // Without a number Lambda would take the whole batch for handled: an empty one fails it all.
+                    item_identifier: sequence_number,
+                }
+            })
+            .collect(),
+    }
+}
+
+/// All that is needed of a letter's record: the letter is read anew.
+#[derive(Deserialize)]
+struct LetterRecord {
+    id: LetterId,
+}
+
+/// The table whose stream has this ARN: `arn:…:table/<name>/stream/<label>`.
+fn table_of(stream: Option<&str>) -> Option<&str> {
+    let (_, rest) = stream?.split_once(":table/")?;
+    rest.split('/').next()
 }
 
 async fn tick(app: &App) -> Result<(), TickFailed> {
     let buckets = stream::iter(0..DUE_BUCKETS)
         .map(|bucket| tick_bucket(app, bucket))
-        .buffer_unordered(DUE_BUCKETS.into());
-    let errors: Vec<_> = buckets.flat_map(stream::iter).collect().await;
+        .buffer_unordered(BUCKETS_AT_ONCE);
+    let mut errors: Vec<_> = buckets.flat_map(stream::iter).collect().await;
+    errors.extend(feed::tick(app).await);
+    errors.extend(show_circuits(app).await);
     match errors.last() {
         None => Ok(()),
         Some(last) => Err(TickFailed {
@@ -154,7 +203,12 @@ async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
     let mut errors = Vec::new();
     let mut after = None;
     for _ in 0..MAX_PAGES {
-        let page = match app.notices.due(bucket, app.clock.now(), PAGE, after.take()).await {
+        let page = match app
+            .outbox
+            .notices
+            .due(bucket, app.clock.now(), PAGE, after.take())
+            .await
+        {
             Ok(page) => page,
             Err(error) => {
                 errors.push(error);
@@ -184,31 +238,49 @@ async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
 }
 
 async fn wake_by_id(app: &App, id: NoticeId) -> Result<(), StoreError> {
-    match app.notices.get(id).await? {
+    match app.outbox.notices.get(id).await? {
         Some(notice) => wake(app, &notice).await,
         None => Ok(()),
     }
 }
 
+/// Counts which channels are left alone, once a minute, for as long as they are.
+async fn show_circuits(app: &App) -> Vec<StoreError> {
+    let mut errors = Vec::new();
+    for channel in Channel::ALL {
+        match app.circuits.get(channel).await {
+            Ok(circuit) => {
+                let open = if circuit.open.is_some() { 1.0 } else { 0.0 };
+                metrics::gauge!("CircuitOpen", "channel" => channel.as_str()).set(open);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    errors
+}
+
 /// Does what a notice needs now.
 async fn wake(app: &App, notice: &Notice) -> Result<(), StoreError> {
-    let next = NoticeId(Uuid::new_v4());
-    match notice.wake(app.clock.now(), app.requeue, next) {
+    let now = app.clock.now();
+    match notice.wake(now, app.requeue) {
         Wake::Nothing => {}
         Wake::Enqueue(queued) => {
-            app.queues.send(notice.channel, notice.id).await?;
+            app.queues.send(notice).await?;
             // Where a worker was faster the note is not needed any more.
-            app.notices.step(notice, &queued).await?;
+            app.outbox.settle(notice, &queued, now).await?;
         }
-        Wake::Follow(both) => {
-            let (followed, following) = *both;
-            if app.notices.follow(notice, &followed, &following).await? {
+        Wake::Postpone(postponed) => {
+            app.outbox.settle(notice, &postponed, now).await?;
+        }
+        Wake::Follow => {
+            let next = NoticeId(Uuid::new_v4());
+            if let Stored::FollowedBy(next) = app.outbox.settle_and_follow(notice, notice, next, now).await? {
                 tracing::warn!(notice = %notice.id, kind = notice.message.kind(), next = %next, "the other channel is used");
                 metrics::counter!("NoticesFollowed", "channel" => notice.channel.as_str()).increment(1);
             }
         }
         Wake::Settle(settled) => {
-            if app.notices.step(notice, &settled).await? {
+            if app.outbox.settle(notice, &settled, now).await? == Stored::Alone {
                 tracing::warn!(notice = %notice.id, kind = notice.message.kind(), state = ?settled.state, "settled");
                 metrics::counter!("NoticesSettled", "channel" => notice.channel.as_str()).increment(1);
             }

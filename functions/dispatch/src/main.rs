@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
     let sqs = aws_sdk_sqs::Client::new(&sdk::endpoint(&config, "SQS", &read));
     let app = settings.app(&dynamodb, &sqs, Clock::system());
-    app.notices.prime().await;
+    app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let event = Event::try_from(event.payload)?;

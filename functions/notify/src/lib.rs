@@ -1,5 +1,7 @@
 //! Send queues go to SNS and SES: claimed on a lease, sent at most once on a channel, and never lost.
 
+mod channel;
+mod prepare;
 mod settings;
 
 use std::panic::AssertUnwindSafe;
@@ -7,21 +9,32 @@ use std::panic::AssertUnwindSafe;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt as _, future};
 use infra_aws::{
-    directory::Directory, email::EmailSender, error::StoreError, notices::Notices, queues::SendMessage,
-    register::Entries, retry, sending::SendError, sms::SmsSender,
+    caps::Caps,
+    circuits::Circuits,
+    directory::Directory,
+    email::EmailSender,
+    error::StoreError,
+    outbox::{Outbox, Stored},
+    postmarks::Postmarks,
+    queues::SendMessage,
+    register::Register,
+    retry,
+    sending::SendError,
+    sms::SmsSender,
 };
 use infra_edge::{clock::Clock, telemetry};
 use jiff::{SignedDuration, Timestamp};
+use leaky_bucket::RateLimiter;
 use mailbox_register::{
-    code::{Code, IssuedFor},
-    contact::Address,
-    language::Language,
-    notice::{Failure, Message, Notice, NoticeId, State},
+    contact::{Address, Channel},
+    notice::{Failure, Notice, NoticeId, State},
     secret::Secret,
-    texts::{self, OwnerName},
+    texts::OwnerName,
 };
 use uuid::Uuid;
 
+use channel::Admitted;
+use prepare::{Ready, prepare};
 pub use settings::{Clients, Settings};
 
 /// Tries to get hold of a notice that dispatch writes to at the same time.
@@ -34,10 +47,18 @@ const CHANNEL_CLOSED: SignedDuration = SignedDuration::from_mins(5);
 /// What the function stands on.
 #[derive(Debug)]
 pub struct App {
-    /// The outbox.
-    pub notices: Notices,
-    /// Entries, read anew before each message.
-    pub register: Entries,
+    /// Notices, and the letters that some of them tell of.
+    pub outbox: Outbox,
+    /// Entries, read anew before each message; an address that is refused is marked there.
+    pub register: Register,
+    /// Which text message was which notice.
+    pub postmarks: Postmarks,
+    /// Channels that are left alone for a while.
+    pub circuits: Circuits,
+    /// How many text messages may go out in a day.
+    pub caps: Caps,
+    /// This worker's share of what the providers take in a second.
+    pub pace: Pace,
     /// Providers' names.
     pub directory: Directory,
     /// SMS.
@@ -50,6 +71,15 @@ pub struct App {
     pub owner: OwnerName,
     /// The time.
     pub clock: Clock,
+}
+
+/// What one worker may send in a second: the provider's quota is shared out among as many as run at once.
+#[derive(Debug)]
+pub struct Pace {
+    /// Text messages.
+    pub sms: RateLimiter,
+    /// E-mails.
+    pub email: RateLimiter,
 }
 
 /// Handles a batch of one queue. Only what the store failed on is to be delivered again: what a provider refused is
@@ -99,13 +129,18 @@ pub async fn send(app: &App, id: NoticeId) -> Result<(), StoreError> {
     };
     let ready = match prepare(app, &claimed).await? {
         Ok(ready) => ready,
-        Err(end) => return settle(app, &claimed, &end).await,
+        Err(next) => return settle(app, &claimed, &next).await,
+    };
+    let circuit = match channel::admit(app, &claimed, &ready).await? {
+        Admitted::Go(circuit) => circuit,
+        Admitted::Not(next) => return settle(app, &claimed, &next).await,
     };
     // From here on the message may have gone out: nobody sends it again on this channel.
-    let Some(sending) = claimed.sending(app.clock.now()) else {
+    let now = app.clock.now();
+    let Some(sending) = claimed.sending(now) else {
         return Ok(());
     };
-    if !app.notices.step(&claimed, &sending).await? {
+    if app.outbox.settle(&claimed, &sending, now).await? == Stored::FencedOff {
         return Ok(());
     }
     if sending.wake_at().is_none_or(|until| app.clock.now() >= until) {
@@ -116,7 +151,8 @@ pub async fn send(app: &App, id: NoticeId) -> Result<(), StoreError> {
         Ready::Sms(to, text) => app.sms.send(&sending, to, text).await,
         Ready::Email(to, mail) => app.email.send(&sending, to, mail).await,
     };
-    let next = outcome(&sending, result, app.clock.now());
+    channel::note(app, sending.channel, &circuit, &result).await;
+    let next = outcome(app, &sending, &ready.address(), result).await;
     if let Err(error) = settle(app, &sending, &next).await {
         // The tick will find it in `Sending` and settle it as unknown: the one thing that is true.
         tracing::error!(%error, notice = %id, "what became of a message could not be stored");
@@ -127,133 +163,96 @@ pub async fn send(app: &App, id: NoticeId) -> Result<(), StoreError> {
 /// Takes a notice on a lease; none if another has it, or nothing is to be done.
 async fn claim(app: &App, id: NoticeId) -> Result<Option<Notice>, StoreError> {
     let worker = Uuid::new_v4();
-    for _ in 0..MAX_CLAIM_RACES {
-        let Some(notice) = app.notices.get(id).await? else {
+    for race in 0..MAX_CLAIM_RACES {
+        let Some(notice) = app.outbox.notices.get(id).await? else {
             return Ok(None);
         };
+        // Asked before the turn, so that nobody waits for what is over; taken after it, so that no lease is waited away.
+        if race == 0 && notice.claim(app.clock.now(), worker).is_ok() {
+            app.pace.turn(notice.channel).await;
+        }
         let Ok(claimed) = notice.claim(app.clock.now(), worker) else {
             return Ok(None);
         };
-        if app.notices.step(&notice, &claimed).await? {
+        if app.outbox.notices.step(&notice, &claimed).await? {
             return Ok(Some(claimed));
         }
     }
     Err(StoreError::Unavailable("claim races".to_owned()))
 }
 
-/// A message that is written and addressed.
-enum Ready {
-    Sms(mailbox_register::contact::MobileNumber, mailbox_register::sms::SmsText),
-    Email(mailbox_register::contact::EmailAddress, texts::Mail),
-}
-
-/// Writes the message for the entry as it is now; or the notice's end, where there is nothing to send.
-async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, Notice>, StoreError> {
+/// What a call's result makes of the notice.
+async fn outcome(app: &App, sending: &Notice, to: &Address, result: Result<String, SendError>) -> Notice {
     let now = app.clock.now();
-    let text = match &notice.message {
-        Message::AddressChanged { former, language } => {
-            let what = former.channel();
-            write(app, &texts::Message::AddressChanged { what }, *language, former.clone())
-        }
-        Message::MailboxChosen { provider } => {
-            let (language, address) = match reach(app, notice, now).await? {
-                Ok(reached) => reached,
-                Err(end) => return Ok(Err(end)),
-            };
-            let providers = app.directory.providers(now).await?;
-            let name = providers
-                .iter()
-                .find(|known| known.id == *provider)
-                .map_or(provider.as_str(), |known| known.name.as_str());
-            write(
-                app,
-                &texts::Message::MailboxChosen { provider: name },
-                language,
-                address,
-            )
-        }
-        Message::Code { challenge, address } => {
-            let (language, current) = match reach(app, notice, now).await? {
-                Ok(reached) => reached,
-                Err(end) => return Ok(Err(end)),
-            };
-            // The address was changed since: its own code is on the way, and this one would prove nothing.
-            if *address != IssuedFor::new(&app.secret, &current) {
-                return Ok(Err(notice.cancelled(now)));
-            }
-            let code = Code::derive(&app.secret, challenge);
-            write(app, &texts::Message::Code { code: &code }, language, current)
-        }
+    let error = match result {
+        Ok(message_id) => return accepted(app, sending, to, message_id, now).await,
+        Err(error) => error,
     };
-    Ok(text.map_err(|error| {
-        tracing::error!(%error, notice = %notice.id, kind = notice.message.kind(), "no text");
-        notice.failed(Failure::NoText, now)
-    }))
-}
-
-/// Language and address of the entry as it is now; or the notice's end, where there is none.
-async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
-    let stored = app.register.one(&notice.person).await?;
-    let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
-        return Ok(Err(notice.cancelled(now)));
-    };
-    Ok(registration
-        .address(notice.channel)
-        .map(|address| (registration.language, address))
-        .ok_or_else(|| notice.failed(Failure::NoAddress, now)))
-}
-
-fn write(
-    app: &App,
-    message: &texts::Message<'_>,
-    language: Language,
-    address: Address,
-) -> Result<Ready, texts::TextError> {
-    match address {
-        Address::Sms(number) => Ok(Ready::Sms(number, texts::sms(message, language, app.owner.as_str())?)),
-        Address::Email(email) => Ok(Ready::Email(email, texts::mail(message, language, app.owner.as_str())?)),
+    tracing::warn!(%error, notice = %sending.id, channel = sending.channel.as_str(), "not accepted");
+    match error {
+        SendError::Throttled => sending.postponed(THROTTLED.mul_f64(retry::fraction()), now),
+        SendError::Transient(_) => sending.retry(now),
+        SendError::ChannelClosed(_) => {
+            metrics::counter!("ChannelClosed", "channel" => sending.channel.as_str()).increment(1);
+            sending.postponed(CHANNEL_CLOSED, now)
+        }
+        SendError::AddressRefused => {
+            mark_undeliverable(app, sending, to, now).await;
+            sending.failed(Failure::AddressRefused, now)
+        }
+        SendError::MessageRefused => sending.failed(Failure::MessageRefused, now),
+        SendError::AnswerLost(_) => sending.unknown(now),
     }
 }
 
-/// What a call's result makes of the notice.
-fn outcome(sending: &Notice, result: Result<String, SendError>, now: Timestamp) -> Notice {
-    match result {
-        Ok(message_id) => sending.sent(message_id, now),
-        Err(error) => {
-            tracing::warn!(%error, notice = %sending.id, channel = sending.channel.as_str(), "not accepted");
-            match error {
-                SendError::Throttled => sending.postponed(THROTTLED.mul_f64(retry::fraction()), now),
-                SendError::Transient(_) => sending.retry(now),
-                SendError::ChannelClosed(_) => {
-                    metrics::counter!("ChannelClosed", "channel" => sending.channel.as_str()).increment(1);
-                    sending.postponed(CHANNEL_CLOSED, now)
-                }
-                SendError::AddressRefused => sending.failed(Failure::AddressRefused, now),
-                SendError::MessageRefused => sending.failed(Failure::MessageRefused, now),
-                SendError::AnswerLost(_) => sending.unknown(now),
+/// The notice as sent; or as what a report says that came before us.
+async fn accepted(app: &App, sending: &Notice, to: &Address, message_id: String, now: Timestamp) -> Notice {
+    let sent = sending.sent(message_id.clone(), now);
+    // An e-mail's report names the notice itself.
+    if sending.channel == Channel::Email {
+        return sent;
+    }
+    match app.postmarks.sent(&message_id, sending.id, now).await {
+        Ok(postmark) => {
+            let Some(receipt) = postmark.report else { return sent };
+            if receipt.ends_address() {
+                mark_undeliverable(app, sending, to, now).await;
             }
+            sent.reported(receipt, &message_id, now).unwrap_or(sent)
         }
+        Err(error) => {
+            tracing::error!(%error, notice = %sending.id, "its report will not find it");
+            sent
+        }
+    }
+}
+
+/// Notes in the entry that nothing reaches an address. Should that fail, the next message there is refused again.
+async fn mark_undeliverable(app: &App, notice: &Notice, address: &Address, now: Timestamp) {
+    let is_it = |current: &Address| current == address;
+    let marked = app
+        .register
+        .mark_undeliverable(&notice.person, notice.channel, is_it, now);
+    match marked.await {
+        Ok(true) => metrics::counter!("AddressesUndeliverable", "channel" => notice.channel.as_str()).increment(1),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, notice = %notice.id, "an address could not be marked"),
     }
 }
 
 /// Stores what became of a notice; where it came to nothing, together with the one that follows on the other channel.
 async fn settle(app: &App, held: &Notice, next: &Notice) -> Result<(), StoreError> {
+    let now = app.clock.now();
     // An outcome that is not known has an hour to become known: the tick follows that one.
-    let failed = matches!(next.state, State::Failed { .. });
-    let follow = failed
-        .then(|| next.follow(NoticeId(Uuid::new_v4()), app.clock.now()))
-        .flatten();
-    let stored = match &follow {
-        Some((followed, following)) => app.notices.follow(held, followed, following).await?,
-        None => app.notices.step(held, next).await?,
+    let stored = if matches!(next.state, State::Failed { .. }) {
+        let id = NoticeId(Uuid::new_v4());
+        app.outbox.settle_and_follow(held, next, id, now).await?
+    } else {
+        app.outbox.settle(held, next, now).await?
     };
-    let state = match next.state {
-        _ if !stored => "fenced off",
-        State::Sent { .. } => "sent",
-        State::Failed { .. } => "failed",
-        State::Unknown { .. } => "unknown",
-        State::Cancelled { .. } => "cancelled",
-        _ => "waiting",
+    let state = match stored {
+        Stored::FencedOff => "fenced off",
+        Stored::Alone | Stored::FollowedBy(_) => next.state.name(),
     };
     let (channel, kind) = (next.channel.as_str(), next.message.kind());
     tracing::info!(notice = %next.id, channel, kind, state, "handled");

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
         ses: aws_sdk_ses::Client::new(&sending::config(&sdk::endpoint(&config, "SES", &read))),
     };
     let app = settings.app(clients, &secret, Clock::system());
-    app.notices.prime().await;
+    app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         Ok::<_, Error>(notify::handle(app, event.payload).await)

@@ -4,14 +4,20 @@
 //! [`transaction`].
 
 pub mod addresses;
+pub mod caps;
+pub mod circuits;
 pub mod codes;
 pub mod directory;
 pub mod disclosures;
 pub mod email;
 pub mod error;
+pub mod feed;
 mod item;
 pub mod keys;
+pub mod letters;
 pub mod notices;
+pub mod outbox;
+pub mod postmarks;
 pub mod queues;
 pub mod register;
 pub mod requests;

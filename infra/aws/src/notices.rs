@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     types::{Put, ReturnValuesOnConditionCheckFailure},
 };
 use jiff::{SignedDuration, Timestamp};
-use mailbox_register::notice::{Notice, NoticeId};
+use mailbox_register::notice::{Message, Notice, NoticeId};
 use serde::Deserialize;
 
 use crate::{
@@ -15,8 +15,13 @@ use crate::{
     transaction::{self, CommitError, Part, Write},
 };
 
-/// What still has to happen is spread over this many partitions of the index.
-pub const DUE_BUCKETS: u8 = 16;
+/// What still has to happen stands in lanes of the index, an organisation's letters in one: whoever has two million
+/// due at nine keeps waiting whoever shares the lane, and nobody else.
+const LANES: u8 = 32;
+/// Partitions of a lane: one takes a thousand writes a second.
+const WIDTH: u8 = 2;
+/// Partitions of the index.
+pub const DUE_BUCKETS: u8 = LANES * WIDTH;
 const DUE_INDEX: &str = "due";
 /// How long a notice is kept after its end, for questions that come later.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -120,22 +125,25 @@ impl Notices {
         }
     }
 
-    /// Stores the next step of a notice together with the notice that follows it. Says whether they were stored.
+    /// The write of a notice's next step, for the transaction of what else belongs to it.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn follow(&self, read: &Notice, next: &Notice, following: &Notice) -> Result<bool, StoreError> {
+    /// [`StoreError::Unwritable`].
+    pub fn stepping(&self, read: &Notice, next: &Notice) -> Result<Write, StoreError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(row(next)?))
             .condition_expression("epoch = :epoch")
             .expression_attribute_values(":epoch", number(read.epoch));
-        let writes = vec![Write::put(Part::Notice, put)?, self.adding(following)?];
-        match transaction::commit(&self.client, writes).await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Conflict(_)) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
+        Write::put(Part::Notice, put)
+    }
+
+    /// Stores writes together.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        transaction::commit(&self.client, writes).await
     }
 
     /// Opens a connection before the first event, by a read that finds nothing. Its result does not matter.
@@ -167,11 +175,6 @@ impl Notices {
             .set_exclusive_start_key(after.map(|cursor| cursor.0))
             .send()
             .await?;
-        let due = |item| {
-            let row: IndexRow = item::read("notices", item)?;
-            let at = Timestamp::from_millisecond(row.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
-            Ok(Due { notice: row.id, at })
-        };
         Ok(DuePage {
             rows: page.items.into_iter().flatten().map(due).collect(),
             next: page.last_evaluated_key.map(Cursor),
@@ -179,11 +182,39 @@ impl Notices {
     }
 }
 
+impl Notices {
+    /// When each notice that waits has to be looked at: a reading of the whole index, for stacks of one machine.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due_at(&self) -> Result<Vec<Timestamp>, StoreError> {
+        let mut moments = Vec::new();
+        let mut rows = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .index_name(DUE_INDEX)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(row) = rows.next().await {
+            moments.push(due(row?)?.at);
+        }
+        Ok(moments)
+    }
+}
+
+fn due(item: Item) -> Result<Due, StoreError> {
+    let row: IndexRow = item::read("notices", item)?;
+    let at = Timestamp::from_millisecond(row.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
+    Ok(Due { notice: row.id, at })
+}
+
 /// The item of a notice. It is in the index for as long as something still has to happen to it.
 fn row(notice: &Notice) -> Result<Item, StoreError> {
     let mut row = item::write("notices", notice)?;
     if let Some(wake_at) = notice.wake_at() {
-        let bucket = notice.id.0.as_bytes()[0] % DUE_BUCKETS;
+        let bucket = bucket(notice);
         row.insert("dueBucket".to_owned(), number(bucket));
         row.insert("dueAt".to_owned(), number(wake_at.as_millisecond()));
     }
@@ -194,13 +225,29 @@ fn row(notice: &Notice) -> Result<Item, StoreError> {
     Ok(row)
 }
 
+/// Where a notice waits in the index: an organisation's letters in one lane, all else anywhere.
+fn bucket(notice: &Notice) -> u8 {
+    let random = notice.id.0.as_bytes()[0];
+    let lane = match notice.message {
+        Message::Letter { announced_by, .. } => {
+            let number = announced_by.to_string();
+            number
+                .bytes()
+                .fold(0u8, |hash, digit| hash.wrapping_mul(31).wrapping_add(digit))
+        }
+        _ => random / WIDTH,
+    };
+    lane % LANES * WIDTH + random % WIDTH
+}
+
 #[cfg(test)]
 mod tests {
     use mailbox_register::{
         code::Challenge,
         contact::Channel,
         language::Language,
-        notice::{Failure, Message, Wake},
+        letter::LetterId,
+        notice::{Failure, Wake},
         person::PersonKey,
     };
     use uuid::Uuid;
@@ -234,13 +281,18 @@ mod tests {
                 challenge: Challenge::new(Uuid::from_u128(9)),
                 address: serde_json::from_str("\"x\"").unwrap(),
             },
+            Message::Letter {
+                letter: LetterId(Uuid::from_u128(8)),
+                reminder: true,
+                announced_by: "991825827".parse().unwrap(),
+            },
         ];
         for message in messages {
             let waiting = notice(message);
             let now = waiting.first_due_at;
             let claimed = waiting.claim(now, Uuid::from_u128(3)).unwrap();
             let sending = claimed.sending(now).unwrap();
-            let Wake::Enqueue(queued) = waiting.wake(now, SignedDuration::from_mins(1), NoticeId(Uuid::nil())) else {
+            let Wake::Enqueue(queued) = waiting.wake(now, SignedDuration::from_mins(1)) else {
                 panic!("it is due");
             };
             let states = [

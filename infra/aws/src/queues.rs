@@ -1,7 +1,10 @@
 //! The send queues, one per channel. A message holds a notice's identity and nothing else.
 
 use aws_sdk_sqs::Client;
-use mailbox_register::{contact::Channel, notice::NoticeId};
+use mailbox_register::{
+    contact::Channel,
+    notice::{Message, Notice, NoticeId},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -31,18 +34,29 @@ impl SendQueues {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn send(&self, channel: Channel, notice: NoticeId) -> Result<(), StoreError> {
-        let queue = match channel {
+    pub async fn send(&self, notice: &Notice) -> Result<(), StoreError> {
+        let queue = match notice.channel {
             Channel::Sms => &self.sms,
             Channel::Email => &self.email,
         };
-        let body = serde_json::to_string(&SendMessage { notice }).map_err(|_| StoreError::Unwritable("queue"))?;
+        let message = SendMessage { notice: notice.id };
+        let body = serde_json::to_string(&message).map_err(|_| StoreError::Unwritable("queue"))?;
         self.client
             .send_message()
             .queue_url(queue)
             .message_body(body)
+            .message_group_id(group(notice))
             .send()
             .await?;
         Ok(())
+    }
+}
+
+/// Groups take turns in a queue: one organisation's two million letters do not keep another's ten waiting, and none of
+/// them what the register itself has to say.
+fn group(notice: &Notice) -> String {
+    match notice.message {
+        Message::Letter { announced_by, .. } => announced_by.to_string(),
+        Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => "register".to_owned(),
     }
 }

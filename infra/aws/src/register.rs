@@ -10,8 +10,10 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes, Put, Update},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use mailbox_register::{
-    entry::{Change, Entry, Outcome},
+    contact::{Address, Channel},
+    entry::{self, Actor, Change, Command, Entry, Outcome, Transition},
     person::PersonKey,
 };
 use serde::Deserialize;
@@ -29,6 +31,8 @@ use crate::{
 const BATCH: usize = 100;
 /// `BatchGetItem` calls in flight for one request.
 const CONCURRENT_BATCHES: usize = 10;
+/// Tries after another writer was first.
+const MAX_RACES: u32 = 8;
 
 /// An entry as it is stored, with what is known of it besides.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -225,6 +229,48 @@ impl Register {
             writes.push(Write::update(Part::Address, update)?);
         }
         Ok(writes)
+    }
+
+    /// Notes that nothing reaches a person's address on a channel any more, if `is_it` says that it is that address: a
+    /// late report of an earlier one says nothing of the one that is there now. Says whether that was news.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn mark_undeliverable(
+        &self,
+        person: &PersonKey,
+        channel: Channel,
+        is_it: impl Fn(&Address) -> bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        for race in 0..MAX_RACES {
+            if race > 0 {
+                retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
+            }
+            let Some(stored) = self.entries.one(person).await? else {
+                return Ok(false);
+            };
+            let address = stored
+                .entry
+                .registration()
+                .and_then(|registration| registration.address(channel))
+                .filter(&is_it);
+            let Some(address) = address else {
+                return Ok(false);
+            };
+            let command = Command::MarkUndeliverable(address);
+            let identifier = stored.entry.identifier.clone();
+            let transition = entry::apply(Some(&stored.entry), &identifier, command, Actor::Register, now);
+            let Ok(Transition::Changed(outcome)) = transition else {
+                return Ok(false);
+            };
+            match self.commit(self.writes(person, &outcome, &Sharing::default())?).await {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Unavailable("races for an entry".to_owned()))
     }
 
     /// Stores writes together, those of other tables with them.

@@ -20,6 +20,10 @@ pub enum Part {
     Address,
     /// A notification.
     Notice,
+    /// A letter: it was opened or called off, or more has happened to it.
+    Letter,
+    /// A feed: somebody else wrote its next entry first.
+    Feed,
     /// A verification code: another was issued or used at the same time.
     Code,
     /// The answer to the request: this worker no longer owns it.

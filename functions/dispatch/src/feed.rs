@@ -1,0 +1,141 @@
+//! What happened to letters goes into their organisations' feeds.
+//!
+//! A letter says itself how much of it stands in the feed, so it does not matter how often, or by how many at once, it
+//! is looked at: each of its events gets into the feed once, in order.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use infra_aws::{
+    error::StoreError,
+    letters::{Stored, UNFED_BUCKETS, feed_of},
+    retry,
+    transaction::{CommitError, Write},
+};
+use jiff::SignedDuration;
+use mailbox_register::{letter::LetterId, organisation::OrganisationNumber};
+
+use crate::App;
+
+/// DynamoDB's limit on one transaction.
+const MOST_WRITES: usize = 100;
+/// Tries to write a feed's next entries while others do.
+const MAX_RACES: u32 = 20;
+/// Letters read at once.
+const AT_ONCE: usize = 8;
+/// The stream comes within seconds; what has waited longer the tick sees to.
+const STREAM_TIME: SignedDuration = SignedDuration::from_secs(30);
+/// Letters of one bucket in one tick.
+const PAGE: i32 = 200;
+
+/// Brings letters' feeds up to date. Gives the letters that this failed for.
+pub(crate) async fn feed(app: &App, letters: Vec<LetterId>) -> Vec<(LetterId, StoreError)> {
+    let mut failed = Vec::new();
+    let mut feeds: BTreeMap<OrganisationNumber, Vec<LetterId>> = BTreeMap::new();
+    for read in read(app, letters).await {
+        match read {
+            Ok(stored) => feeds
+                .entry(stored.letter.announcement.announced_by)
+                .or_default()
+                .push(stored.letter.id),
+            Err(error) => failed.push(error),
+        }
+    }
+    for (organisation, letters) in feeds {
+        failed.extend(feed_one(app, organisation, letters).await);
+    }
+    failed
+}
+
+/// What has waited too long for the stream.
+pub(crate) async fn tick(app: &App) -> Vec<StoreError> {
+    let now = app.clock.now();
+    let before = now.checked_sub(STREAM_TIME).unwrap_or(now);
+    let mut errors = Vec::new();
+    let mut waiting = Vec::new();
+    for bucket in 0..UNFED_BUCKETS {
+        match app.outbox.letters.unfed(bucket, before, PAGE).await {
+            Ok(letters) => waiting.extend(letters),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(feed(app, waiting).await.into_iter().map(|(_, error)| error));
+    errors
+}
+
+/// The letters that the feed lacks something of, read anew.
+async fn read(app: &App, letters: Vec<LetterId>) -> Vec<Result<Stored, (LetterId, StoreError)>> {
+    let read = stream::iter(letters)
+        .map(async |id| match app.outbox.letters.get(id).await {
+            Ok(stored) => stored.filter(|stored| !stored.unfed().is_empty()).map(Ok),
+            Err(error) => Some(Err((id, error))),
+        })
+        .buffered(AT_ONCE);
+    read.filter_map(std::future::ready).collect().await
+}
+
+/// Brings one organisation's feed up to date.
+async fn feed_one(
+    app: &App,
+    organisation: OrganisationNumber,
+    mut letters: Vec<LetterId>,
+) -> Vec<(LetterId, StoreError)> {
+    let feed = feed_of(organisation);
+    let mut failed = Vec::new();
+    let mut races = 0;
+    while !letters.is_empty() {
+        // Read after the one that wrote before, whose news are not ours to write again.
+        let mut unfed = Vec::new();
+        for read in read(app, letters.clone()).await {
+            match read {
+                Ok(stored) => unfed.push(stored),
+                Err(error) => failed.push(error),
+            }
+        }
+        letters = unfed.iter().map(|stored| stored.letter.id).collect();
+        let Some(batch) = batch(&unfed) else { break };
+        match write(app, &feed, batch).await {
+            Ok(()) => {
+                let written: Vec<_> = batch.iter().map(|stored| stored.letter.id).collect();
+                letters.retain(|id| !written.contains(id));
+            }
+            Err(CommitError::Conflict(_)) if races < MAX_RACES => {
+                races += 1;
+                retry::wait(races, Duration::from_millis(5), Duration::from_millis(200)).await;
+            }
+            Err(error) => {
+                let error = match error {
+                    CommitError::Store(error) => error,
+                    CommitError::Conflict(_) => StoreError::Unavailable("races for a feed".to_owned()),
+                };
+                failed.extend(letters.into_iter().map(|id| (id, error.clone())));
+                break;
+            }
+        }
+    }
+    failed
+}
+
+/// As many letters as one transaction takes with all their news, the feed's head counted.
+fn batch(unfed: &[Stored]) -> Option<&[Stored]> {
+    let mut writes = 1;
+    let fit = unfed
+        .iter()
+        .take_while(|stored| {
+            writes += stored.unfed().len() + 1;
+            writes <= MOST_WRITES
+        })
+        .count();
+    // A letter has a handful of events: one always fits.
+    unfed.get(..fit.max(1)).filter(|batch| !batch.is_empty())
+}
+
+async fn write(app: &App, feed: &str, letters: &[Stored]) -> Result<(), CommitError> {
+    let head = app.feed.head(feed).await?;
+    let entries: Vec<_> = letters.iter().flat_map(Stored::unfed).collect();
+    let mut writes: Vec<Write> = app.feed.appending(feed, head, &entries, app.clock.now())?;
+    for stored in letters {
+        writes.push(app.outbox.letters.fed(stored)?);
+    }
+    app.feed.commit(writes).await
+}

@@ -1,0 +1,278 @@
+//! `POST /v1/letters`: a letter has arrived.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use infra_aws::{
+    disclosures::Disclosure,
+    requests::{Answer, Claim},
+    transaction::{CommitError, Part},
+};
+use infra_edge::{
+    body::{Body, Field, Object, Reading},
+    once::{Done, Request, answer, once, respond, text},
+    problem::{Kind, Problem},
+    request::IdempotencyKey,
+    unavailable::{OrUnavailable as _, not_committed, not_on_record},
+};
+use jiff::{SignedDuration, Timestamp};
+use mailbox_register::{
+    caller::Machine,
+    entry::Entry,
+    language::Language,
+    letter::{Announcement, Letter, LetterId, Sector, Sender},
+    notice::NoticeId,
+    organisation::OrganisationNumber,
+    person::PersonIdentifier,
+    words::Reference,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    App, SharedApp,
+    callers::{Announcer, Role},
+    view::AnnouncedView,
+};
+
+/// How long a letter may have been there before it is announced: clocks differ, and batches take their time.
+const MOST_PAST: SignedDuration = SignedDuration::from_hours(24);
+/// How far ahead a letter can be announced.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// A letter, as it is announced.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Announce {
+    person: Field,
+    sender: Option<Object<AnnounceSender>>,
+    reference: Field,
+    available_from: Field,
+    legal_notice: Field,
+    remind: Field,
+    language: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct AnnounceSender {
+    organisation: Field,
+    sector: Field,
+    name_may_be_shown: Field,
+}
+
+/// What a request says of a letter, read.
+struct Ordered {
+    person: PersonIdentifier,
+    sender: Sender,
+    reference: Reference,
+    available_from: Option<Timestamp>,
+    legal_notice: bool,
+    remind: bool,
+    language: Option<Language>,
+}
+
+impl Announce {
+    fn read(self, app: &App) -> Result<Ordered, Problem> {
+        let mut reading = Reading::default();
+        let person = match self.person {
+            // A number in place of a text is no identifier either.
+            Field::Given(value) if !value.is_string() => reading.refuse("person", Kind::InvalidIdentifier),
+            field => reading.required("person", field, |text| {
+                PersonIdentifier::parse(text, app.population).map_err(|_| Kind::InvalidIdentifier)
+            }),
+        };
+        let sender = match self.sender {
+            None => reading.refuse("sender", Kind::MissingField),
+            Some(Object(sender)) => {
+                let organisation = reading.required("sender/organisation", sender.organisation, |text| {
+                    text.parse::<OrganisationNumber>().map_err(|_| Kind::InvalidValue)
+                });
+                let sector = reading.required("sender/sector", sender.sector, |text| match text {
+                    "public" => Ok(Sector::Public),
+                    "private" => Ok(Sector::Private),
+                    _ => Err(Kind::InvalidValue),
+                });
+                let name_may_be_shown = reading.truth("sender/nameMayBeShown", sender.name_may_be_shown);
+                organisation
+                    .zip(sector)
+                    .zip(name_may_be_shown)
+                    .map(|((organisation, sector), name_may_be_shown)| Sender {
+                        organisation,
+                        sector,
+                        name_may_be_shown,
+                    })
+            }
+        };
+        let reference = reading.required("reference", self.reference, |text| {
+            Reference::parse(text).map_err(|_| Kind::InvalidReference)
+        });
+        let available_from = reading.optional("availableFrom", self.available_from, |text| {
+            text.parse::<Timestamp>().map_err(|_| Kind::InvalidValue)
+        });
+        let language = reading.optional("language", self.language, |text| {
+            text.parse().map_err(|_| Kind::UnknownLanguage)
+        });
+        let legal_notice = reading.truth("legalNotice", self.legal_notice);
+        let remind = reading.truth("remind", self.remind);
+        if let (Some(sender), Some(true)) = (sender, legal_notice)
+            && sender.sector == Sector::Private
+        {
+            // Legal notice is what the law on the public administration is about.
+            reading.refuse::<()>("legalNotice", Kind::InvalidLegalNotice);
+        }
+        let read = person.zip(sender).zip(reference).zip(legal_notice.zip(remind));
+        let (((person, sender), reference), (legal_notice, remind)) = reading.finish(read)?;
+        Ok(Ordered {
+            person,
+            sender,
+            reference,
+            available_from,
+            legal_notice,
+            remind,
+            language,
+        })
+    }
+}
+
+/// Announces a letter: the answer says what will happen, or why nobody can be notified.
+pub(crate) async fn announce(
+    Announcer { machine, role }: Announcer,
+    key: IdempotencyKey,
+    State(app): State<SharedApp>,
+    Body { value, raw }: Body<Announce>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let ordered = value.read(&app)?;
+    if matches!(role, Role::Agency)
+        && (ordered.sender.organisation != machine.organisation || ordered.sender.sector != Sector::Public)
+    {
+        // A message would name somebody else as its sender.
+        return Err(Kind::Forbidden.into());
+    }
+    let organisation = machine.organisation.to_string();
+    let request = Request {
+        caller: &organisation,
+        key: Some(&key),
+        content: ["POST /v1/letters", text(&raw)],
+    };
+    let answer = once(&app.requests, request, now, async |claim| {
+        app.announce(&machine, &role, ordered, claim, now).await
+    })
+    .await?;
+    Ok(respond(answer))
+}
+
+impl App {
+    async fn announce(
+        &self,
+        machine: &Machine,
+        role: &Role,
+        ordered: Ordered,
+        claim: Option<&Claim>,
+        now: Timestamp,
+    ) -> Result<Done, Problem> {
+        let person = self.secret.person_key(&ordered.person);
+        let id = LetterId::new(&self.secret, machine.organisation, &ordered.reference);
+        let announcement = Announcement {
+            person,
+            announced_by: machine.organisation,
+            sender: ordered.sender,
+            reference: ordered.reference,
+            available_from: ordered.available_from.unwrap_or(now),
+            legal_notice: ordered.legal_notice,
+            remind: ordered.remind,
+            language: ordered.language,
+        };
+        let is_open_ended = ordered.available_from.is_none();
+        if let Some(known) = self.known(id, &announcement, is_open_ended).await? {
+            return Ok(Done::nothing(known));
+        }
+        // Asked after that: a letter that was announced in time may be announced again later.
+        let ahead = announcement.available_from.duration_since(now);
+        if ahead < -MOST_PAST || ahead > MOST_AHEAD {
+            let field = "/availableFrom".to_owned();
+            return Err(Problem::of_fields(&[(field, Kind::InvalidAvailability)]));
+        }
+        self.on_record(machine, &announcement, now).await?;
+        let stored = self.register.one(&announcement.person).await.or_unavailable()?;
+        let entry = stored.as_ref().map(|stored| &stored.entry);
+        if let Role::Provider(provider) = role
+            && !has_mailbox(entry, provider)
+        {
+            // Whether the person is not in the register, or reserved, or with another provider, is not told.
+            return Err(Kind::MailboxNotFound.into());
+        }
+        let ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
+        let (letter, notices) = Letter::announce(id, announcement.clone(), entry, ids, now);
+        let answer = announced(&letter);
+        let mut writes = vec![self.outbox.letters.announcing(&letter).or_unavailable()?];
+        for notice in &notices {
+            writes.push(self.outbox.notices.adding(notice).or_unavailable()?);
+        }
+        if let Some(claim) = claim {
+            writes.push(self.requests.answering(claim, &answer).or_unavailable()?);
+        }
+        match self.outbox.commit(writes).await {
+            Ok(()) => {
+                let outcome = if notices.is_empty() { "unreachable" } else { "planned" };
+                metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);
+                Ok(Done::with_answer_stored(answer))
+            }
+            // The same letter, announced under another key at the same moment.
+            Err(CommitError::Conflict(Part::Letter)) => {
+                let known = self.known(id, &announcement, is_open_ended).await?;
+                known.map(Done::nothing).ok_or_else(|| Kind::Unavailable.into())
+            }
+            Err(error) => Err(not_committed(&error)),
+        }
+    }
+
+    /// The answer to a letter that was announced before; none if it was not.
+    async fn known(
+        &self,
+        id: LetterId,
+        announcement: &Announcement,
+        is_open_ended: bool,
+    ) -> Result<Option<Answer>, Problem> {
+        let Some(stored) = self.outbox.letters.get(id).await.or_unavailable()? else {
+            return Ok(None);
+        };
+        let letter = stored.letter;
+        let mut same = announcement.clone();
+        if is_open_ended && letter.announcement.available_from == letter.announced_at {
+            // "Now" is another moment each time it is said.
+            same.available_from = letter.announced_at;
+        }
+        if same != letter.announcement {
+            return Err(Kind::ReferenceReused.into());
+        }
+        Ok(Some(announced(&letter)))
+    }
+
+    /// Puts on record that an organisation is told how a person can be reached.
+    async fn on_record(&self, machine: &Machine, announcement: &Announcement, now: Timestamp) -> Result<(), Problem> {
+        let disclosure = Disclosure {
+            request: Uuid::new_v4(),
+            organisation: machine.organisation,
+            supplier: machine.supplier,
+            at: now,
+            purpose: "notice of a letter",
+            reference: Some(announcement.reference.as_str()),
+            fields: vec!["reachability"],
+            persons: std::slice::from_ref(&announcement.person),
+        };
+        self.disclosures
+            .record(&disclosure)
+            .await
+            .map_err(|error| not_on_record(&error))
+    }
+}
+
+fn has_mailbox(entry: Option<&Entry>, provider: &mailbox_register::mailbox::ProviderId) -> bool {
+    entry
+        .and_then(Entry::registration)
+        .is_some_and(|registration| registration.mailboxes.of(provider).is_some())
+}
+
+fn announced(letter: &Letter) -> Answer {
+    answer(StatusCode::ACCEPTED, None, &AnnouncedView::of(letter))
+}

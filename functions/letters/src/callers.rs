@@ -1,0 +1,51 @@
+//! Who may announce letters.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use infra_edge::{
+    caller::MachineCaller,
+    problem::{Kind, Problem},
+    unavailable::OrUnavailable as _,
+};
+use mailbox_register::{
+    caller::{Machine, Scope},
+    mailbox::ProviderId,
+};
+
+use crate::SharedApp;
+
+/// An organisation in the directory with the scope for letters.
+pub(crate) struct Announcer {
+    pub(crate) machine: Machine,
+    pub(crate) role: Role,
+}
+
+/// In which role an organisation announces letters.
+pub(crate) enum Role {
+    /// A provider, whose mailboxes letters of all kinds of senders arrive in.
+    Provider(ProviderId),
+    /// An agency, with letters of its own.
+    Agency,
+}
+
+impl FromRequestParts<SharedApp> for Announcer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Problem> {
+        let machine = MachineCaller::from_request_parts(parts, app)
+            .await?
+            .with(Scope::LettersWrite)?;
+        let (organisation, now) = (machine.organisation, app.clock.now());
+        let role = match app.directory.provider_of(organisation, now).await.or_unavailable()? {
+            Some(provider) => Role::Provider(provider.id),
+            None => {
+                app.directory
+                    .agency(organisation, now)
+                    .await
+                    .or_unavailable()?
+                    .ok_or(Kind::Forbidden)?;
+                Role::Agency
+            }
+        };
+        Ok(Self { machine, role })
+    }
+}

@@ -1,0 +1,20 @@
+//! The Lambda function `letters`.
+
+use infra_aws::{keys, sdk};
+use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use letters::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let environment = Environment::process();
+    telemetry::start("letters", &environment);
+    let read = |name: &str| environment.optional(name);
+    let settings = Settings::read(&environment)?;
+    let config = sdk::config(&read)?;
+    let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
+    let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
+    let app = settings.app(&dynamodb, &secret, Clock::system());
+    app.register.prime().await;
+    lambda_http::run(letters::router(app)).await
+}

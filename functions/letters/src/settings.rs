@@ -1,0 +1,67 @@
+//! The function's settings, and the function made from them.
+
+use aws_sdk_dynamodb::Client;
+use infra_aws::{
+    directory::Directory, disclosures::Disclosures, feed::Feed, letters::Letters, notices::Notices, outbox::Outbox,
+    register::Entries, requests::Requests,
+};
+use infra_edge::{
+    clock::Clock,
+    settings::{Environment, SettingsError},
+};
+use mailbox_register::{person::Population, secret::Secret};
+
+use crate::App;
+
+/// What the environment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    register: String,
+    letters: String,
+    notices: String,
+    feed: String,
+    requests: String,
+    disclosures: String,
+    directory: String,
+    population: Population,
+    /// The register's secret, wrapped by KMS.
+    pub wrapped_secret: Vec<u8>,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the first that is missing or wrong.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
+        Ok(Self {
+            register: environment.required("REGISTER_TABLE")?,
+            letters: environment.required("LETTERS_TABLE")?,
+            notices: environment.required("NOTICES_TABLE")?,
+            feed: environment.required("FEED_TABLE")?,
+            requests: environment.required("REQUESTS_TABLE")?,
+            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            directory: environment.required("DIRECTORY_TABLE")?,
+            population: environment.parsed("PERSONS")?,
+            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+        })
+    }
+
+    /// The function on these settings.
+    pub fn app(self, client: &Client, secret: &Secret, clock: Clock) -> App {
+        App {
+            register: Entries::new(client.clone(), self.register),
+            outbox: Outbox {
+                notices: Notices::new(client.clone(), self.notices),
+                letters: Letters::new(client.clone(), self.letters),
+            },
+            feed: Feed::new(client.clone(), self.feed),
+            requests: Requests::new(client.clone(), self.requests, secret.clone()),
+            disclosures: Disclosures::new(client.clone(), self.disclosures),
+            directory: Directory::new(client.clone(), self.directory),
+            secret: secret.clone(),
+            population: self.population,
+            clock,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A letter as the organisation that announced it sees it.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse as _, Response},
+};
+use infra_edge::{
+    problem::{Fault, Kind, Problem},
+    unavailable::OrUnavailable as _,
+};
+use jiff::Timestamp;
+use mailbox_register::{
+    caller::Machine,
+    contact::Channel,
+    language::Language,
+    letter::{Letter, LetterId, NoticeStep, Outcome, Sender, Unreachable},
+    notice::NoticeId,
+    words::Reference,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{App, SharedApp, callers::Announcer};
+
+/// What will happen to a letter.
+#[derive(Serialize)]
+pub(crate) struct AnnouncedView {
+    id: LetterId,
+    notices: Vec<PlannedView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable: Option<UnreachableView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlannedView {
+    channel: Channel,
+    due_at: Timestamp,
+    reminder: bool,
+}
+
+/// Why nobody can be notified.
+#[derive(Serialize)]
+pub(crate) struct UnreachableView {
+    reason: Unreachable,
+    /// Always the caller's side, as in a refusal: nothing is wrong with this service.
+    fault: Fault,
+    /// Whether a later letter may find the person reachable.
+    retryable: bool,
+}
+
+impl UnreachableView {
+    fn of(letter: &Letter) -> Option<Self> {
+        letter.unreachable().map(|reason| Self {
+            reason,
+            fault: Fault::Caller,
+            retryable: reason.is_retryable(),
+        })
+    }
+}
+
+impl AnnouncedView {
+    /// What was planned when the letter was announced, whatever has happened since.
+    pub(crate) fn of(letter: &Letter) -> Self {
+        let notices = letter
+            .steps()
+            .filter_map(|(at, step)| match step.outcome {
+                Outcome::Planned { due_at } if at == letter.announced_at => Some(PlannedView {
+                    channel: step.channel,
+                    due_at,
+                    reminder: step.reminder,
+                }),
+                _ => None,
+            })
+            .collect();
+        Self {
+            id: letter.id,
+            notices,
+            unreachable: UnreachableView::of(letter),
+        }
+    }
+}
+
+/// A letter and all that happened to it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LetterView<'a> {
+    id: LetterId,
+    reference: &'a Reference,
+    sender: Sender,
+    announced_at: Timestamp,
+    available_from: Timestamp,
+    legal_notice: bool,
+    remind: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<Language>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable: Option<UnreachableView>,
+    notices: Vec<NoticeView>,
+}
+
+/// A notice: where it is, and how it got there.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NoticeView {
+    id: NoticeId,
+    reminder: bool,
+    #[serde(flatten)]
+    now: StepView,
+    history: Vec<StepView>,
+}
+
+/// A step of a notice.
+#[derive(Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+struct StepView {
+    at: Timestamp,
+    channel: Channel,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+impl<'a> LetterView<'a> {
+    pub(crate) fn of(letter: &'a Letter) -> Self {
+        let announcement = &letter.announcement;
+        Self {
+            id: letter.id,
+            reference: &announcement.reference,
+            sender: announcement.sender,
+            announced_at: letter.announced_at,
+            available_from: announcement.available_from,
+            legal_notice: announcement.legal_notice,
+            remind: announcement.remind,
+            language: announcement.language,
+            opened_at: letter.opened_at,
+            cancelled_at: letter.cancelled_at,
+            unreachable: UnreachableView::of(letter),
+            notices: letter
+                .notices()
+                .into_iter()
+                .filter_map(|id| NoticeView::of(letter, id))
+                .collect(),
+        }
+    }
+}
+
+impl NoticeView {
+    fn of(letter: &Letter, id: NoticeId) -> Option<Self> {
+        let steps: Vec<(Timestamp, &NoticeStep)> = letter.steps().filter(|(_, step)| step.notice == id).collect();
+        let history: Vec<_> = steps
+            .iter()
+            .map(|(at, step)| StepView {
+                at: *at,
+                channel: step.channel,
+                outcome: step.outcome,
+            })
+            .collect();
+        Some(Self {
+            id,
+            reminder: steps.first()?.1.reminder,
+            now: history.last()?.clone(),
+            history,
+        })
+    }
+}
+
+/// Shows a letter to the organisation that announced it.
+pub(crate) async fn show(
+    Announcer { machine, .. }: Announcer,
+    State(app): State<SharedApp>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let letter = app.own_letter(&machine, &id).await?;
+    Ok(Json(LetterView::of(&letter)).into_response())
+}
+
+impl App {
+    /// A letter that the organisation announced. Somebody else's is not there.
+    pub(crate) async fn own_letter(&self, machine: &Machine, id: &str) -> Result<Letter, Problem> {
+        let id = LetterId(Uuid::try_parse(id).map_err(|_| Kind::NotFound)?);
+        let stored = self.outbox.letters.get(id).await.or_unavailable()?;
+        let letter = stored.map(|stored| stored.letter).ok_or(Kind::NotFound)?;
+        if letter.announcement.announced_by != machine.organisation {
+            return Err(Kind::NotFound.into());
+        }
+        Ok(letter)
+    }
+}

@@ -1,0 +1,189 @@
+//! What a notice says, to which address, for the entry and the letter as they are now.
+
+use infra_aws::error::StoreError;
+use jiff::{SignedDuration, Timestamp};
+use mailbox_register::{
+    code::{Code, IssuedFor},
+    contact::{Address, EmailAddress, MobileNumber},
+    language::Language,
+    letter::{self, Letter, LetterId, Outcome, Sender},
+    notice::{Failure, Message, Notice},
+    sms::SmsText,
+    texts,
+};
+
+use crate::App;
+
+/// When a reminder looks again for what became of the first word.
+const FIRST_WORD_PENDING: SignedDuration = SignedDuration::from_hours(1);
+
+/// A message that is written and addressed.
+pub(crate) enum Ready {
+    Sms(MobileNumber, SmsText),
+    Email(EmailAddress, texts::Mail),
+}
+
+impl Ready {
+    pub(crate) fn address(&self) -> Address {
+        match self {
+            Self::Sms(number, _) => number.clone().into(),
+            Self::Email(address, _) => address.clone().into(),
+        }
+    }
+}
+
+/// Writes the message for the entry as it is now; or the notice's next step, where there is nothing to send.
+pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, Notice>, StoreError> {
+    let now = app.clock.now();
+    let text = match &notice.message {
+        Message::AddressChanged { former, language } => {
+            let what = former.channel();
+            write(app, &texts::Message::AddressChanged { what }, *language, former.clone())
+        }
+        Message::MailboxChosen { provider } => {
+            let (language, address) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
+            let providers = app.directory.providers(now).await?;
+            let name = providers
+                .iter()
+                .find(|known| known.id == *provider)
+                .map_or(provider.as_str(), |known| known.name.as_str());
+            write(
+                app,
+                &texts::Message::MailboxChosen { provider: name },
+                language,
+                address,
+            )
+        }
+        Message::Code { challenge, address } => {
+            let (language, current) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
+            // The address was changed since: its own code is on the way, and this one would prove nothing.
+            if *address != IssuedFor::new(&app.secret, &current) {
+                return Ok(Err(notice.cancelled(now)));
+            }
+            let code = Code::derive(&app.secret, challenge);
+            write(app, &texts::Message::Code { code: &code }, language, current)
+        }
+        Message::Letter { letter, reminder, .. } => {
+            let Some(letter) = wanted(app, *letter).await? else {
+                return Ok(Err(notice.cancelled(now)));
+            };
+            if *reminder && let Some(next) = without_first_word(&letter, notice, now) {
+                return Ok(Err(next));
+            }
+            let (language, address) = match reach_for_letter(app, &letter, notice, now).await? {
+                Ok(reached) => reached,
+                Err(next) => return Ok(Err(next)),
+            };
+            let name = sender_name(app, letter.announcement.sender, now).await?;
+            let sender = name.as_deref().and_then(texts::nameable_sender);
+            let text = if *reminder {
+                texts::Message::LetterReminder { sender }
+            } else {
+                texts::Message::LetterArrived { sender }
+            };
+            write(app, &text, language, address)
+        }
+    };
+    Ok(text.map_err(|error| {
+        tracing::error!(%error, notice = %notice.id, kind = notice.message.kind(), "no text");
+        notice.failed(Failure::NoText, now)
+    }))
+}
+
+/// Language and address of the entry as it is now; or the notice's end, where there is none.
+async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
+    let stored = app.register.entries().one(&notice.person).await?;
+    let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
+        return Ok(Err(notice.cancelled(now)));
+    };
+    Ok(registration
+        .address(notice.channel)
+        .map(|address| (registration.language, address))
+        .ok_or_else(|| notice.failed(Failure::NoAddress, now)))
+}
+
+/// The letter, unless it was opened, called off, or is gone.
+async fn wanted(app: &App, id: LetterId) -> Result<Option<Letter>, StoreError> {
+    let stored = app.outbox.letters.get(id).await?;
+    Ok(stored.map(|stored| stored.letter).filter(|letter| !letter.is_closed()))
+}
+
+/// What a reminder comes to where no first word was given: it is not the first one itself.
+fn without_first_word(letter: &Letter, reminder: &Notice, now: Timestamp) -> Option<Notice> {
+    if letter.was_told() {
+        return None;
+    }
+    let first = letter
+        .steps()
+        .filter(|(_, step)| !step.reminder)
+        .last()
+        .map(|(_, step)| step.outcome);
+    Some(match first {
+        Some(Outcome::Planned { .. }) => reminder.postponed(FIRST_WORD_PENDING, now),
+        _ => reminder.cancelled(now),
+    })
+}
+
+/// Language and address for a letter's notice; or its next step: it cannot be given any more, or on the other channel.
+async fn reach_for_letter(
+    app: &App,
+    letter: &Letter,
+    notice: &Notice,
+    now: Timestamp,
+) -> Result<Result<(Language, Address), Notice>, StoreError> {
+    let stored = app.register.entries().one(&notice.person).await?;
+    let entry = stored.as_ref().map(|stored| &stored.entry);
+    let channels = match letter::channels(entry, letter.announcement.legal_notice, now) {
+        Ok(channels) => channels,
+        Err(reason) => return Ok(Err(notice.failed(reason.into(), now))),
+    };
+    // What follows a failure on one channel has only this one left.
+    let usable = if notice.follows.is_some() {
+        channels.contains(&notice.channel)
+    } else {
+        channels.first() == Some(&notice.channel)
+    };
+    if !usable {
+        return Ok(Err(if notice.follows.is_some() {
+            notice.failed(Failure::NoAddress, now)
+        } else {
+            notice.moved(now)
+        }));
+    }
+    let registration = entry.and_then(|entry| entry.registration());
+    let reached = registration.and_then(|registration| {
+        let address = registration.address(notice.channel)?;
+        Some((letter.language(registration), address))
+    });
+    Ok(reached.ok_or_else(|| notice.failed(Failure::NoAddress, now)))
+}
+
+/// The name of whoever wrote the letter, as the directory has it; none where it may not be named.
+async fn sender_name(app: &App, sender: Sender, now: Timestamp) -> Result<Option<String>, StoreError> {
+    if !sender.name_may_be_shown {
+        return Ok(None);
+    }
+    if let Some(agency) = app.directory.agency(sender.organisation, now).await? {
+        return Ok(Some(agency.name));
+    }
+    let provider = app.directory.provider_of(sender.organisation, now).await?;
+    Ok(provider.map(|provider| provider.name.into()))
+}
+
+fn write(
+    app: &App,
+    message: &texts::Message<'_>,
+    language: Language,
+    address: Address,
+) -> Result<Ready, texts::TextError> {
+    match address {
+        Address::Sms(number) => Ok(Ready::Sms(number, texts::sms(message, language, app.owner.as_str())?)),
+        Address::Email(email) => Ok(Ready::Email(email, texts::mail(message, language, app.owner.as_str())?)),
+    }
+}

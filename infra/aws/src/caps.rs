@@ -1,0 +1,103 @@
+//! How many text messages may go out in a day: to one number, and in all. A fault or a fraud must not cost more.
+
+use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
+use jiff::{SignedDuration, Timestamp};
+use mailbox_register::{
+    contact::{MobileNumber, norwegian_time},
+    secret::Secret,
+};
+
+use crate::{
+    error::StoreError,
+    item::{number, text},
+};
+
+/// A day's counts are of no use once it is over.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(48);
+
+/// Most text messages in one day, Norwegian time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DailyCaps {
+    /// To one number.
+    pub per_number: u32,
+    /// To all numbers.
+    pub in_all: u32,
+}
+
+/// Whether one more may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It may.
+    Left,
+    /// This number has had enough today.
+    NumberFull,
+    /// So many have gone out today that something must be wrong.
+    DayFull,
+}
+
+/// The counters in the table `sending`.
+#[derive(Debug, Clone)]
+pub struct Caps {
+    client: Client,
+    table: String,
+    secret: Secret,
+    caps: DailyCaps,
+}
+
+impl Caps {
+    /// Counters in `table`; numbers are hashed with `secret`.
+    pub const fn new(client: Client, table: String, secret: Secret, caps: DailyCaps) -> Self {
+        Self {
+            client,
+            table,
+            secret,
+            caps,
+        }
+    }
+
+    /// Counts one message to a number, if there is room for it. What is counted and then not sent stays counted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count(&self, number: &MobileNumber, now: Timestamp) -> Result<Room, StoreError> {
+        let day = now.to_zoned(norwegian_time()).date().to_string();
+        let hash = self.secret.mac("sms-cap", &[number.as_str()]);
+        if !self
+            .add(&format!("number#{day}#{hash}"), self.caps.per_number, now)
+            .await?
+        {
+            return Ok(Room::NumberFull);
+        }
+        if !self.add(&format!("all#{day}"), self.caps.in_all, now).await? {
+            return Ok(Room::DayFull);
+        }
+        Ok(Room::Left)
+    }
+
+    async fn add(&self, key: &str, cap: u32, now: Timestamp) -> Result<bool, StoreError> {
+        let expires = now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX);
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("what", text(key))
+            .update_expression("ADD messages :one SET expiresAt = :expires")
+            .condition_expression("attribute_not_exists(messages) OR messages < :cap")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":cap", number(cap))
+            .expression_attribute_values(":expires", number(expires.as_second()))
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
