@@ -1,9 +1,26 @@
 //! SQS: the template's queues, in memory, served for the real SDK.
 //!
-//! The queues themselves (winterbaume-sqs) count visibility by the machine's clock and forget everything at the end of the process. That costs
-//! nothing here: a message only names a notice, and what is lost the tick finds again in the outbox.
-//! They take batches that the service refuses; those are refused here, before they get there.
+//! The queues themselves (winterbaume-sqs) count visibility by the machine's clock and forget everything at the end of
+//! the process. That costs nothing here: a message only names a notice, and what is lost the tick finds again in the
+//! outbox. They take batches that the service refuses; those are refused here, before they get there.
+//!
+//! # Fair queues
+//!
+//! In AWS a standard queue is fair: when one tenant has a backlog, the messages of the others are received first, and
+//! none is held back while another of the same tenant is in flight. A tenant is a `MessageGroupId`; every message
+//! without one is a tenant of its own ("How Amazon SQS fair queues work"). winterbaume takes the group and forgets it,
+//! so which message is received next is decided here (`queues/fair.rs`): tenants take turns, one message each, and one
+//! that has 30 messages or more in flight comes after all that have fewer. AWS starts to reorder only once it has seen
+//! a tenant be noisy, by shares of what is in flight and of processing time that it calls approximate; a short backlog
+//! is therefore received in a fairer order here than there. Neither promises an order. Messages without a group are
+//! received oldest first, as from a queue that is not fair.
+//!
+//! FIFO queues are not told apart: the template has none.
 
+mod backend;
+mod fair;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -17,6 +34,7 @@ use tokio::sync::watch;
 use winterbaume_core::{MockRequest, MockResponse, MockService as _};
 use winterbaume_sqs::SqsService;
 
+use self::backend::FairBackend;
 use crate::loopback::Server;
 use crate::sdk;
 use crate::template::{Queue, physical_name};
@@ -29,6 +47,12 @@ const LARGEST_MESSAGE: usize = 1024 * 1024;
 
 /// Most entries of a batch.
 const LARGEST_BATCH: usize = 10;
+
+/// Most characters of a `MessageGroupId`.
+const LONGEST_GROUP: usize = 128;
+
+/// The system attribute that a message's group is given back in.
+const GROUP: &str = "MessageGroupId";
 
 /// Why the queues cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +81,7 @@ pub struct Queues {
 #[derive(Clone)]
 struct Shared {
     service: Arc<SqsService>,
+    backend: Arc<FairBackend>,
     arrivals: watch::Sender<u64>,
 }
 
@@ -67,8 +92,10 @@ impl Queues {
     /// A definition is refused, or there is no port.
     pub async fn start(queues: &BTreeMap<String, Queue>) -> Result<Self, QueuesError> {
         let (arrivals, _) = watch::channel(0);
+        let backend = Arc::new(FairBackend::new());
         let shared = Shared {
-            service: Arc::new(SqsService::new()),
+            service: Arc::new(SqsService::with_backend(backend.clone())),
+            backend,
             arrivals: arrivals.clone(),
         };
         for (id, queue) in queues {
@@ -159,15 +186,60 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -
         .and_then(|target| target.strip_prefix("AmazonSQS."))
         .unwrap_or_default()
         .to_owned();
-    if let Err(refusal) = check(&action, &body) {
+    // What is not JSON reads as empty, and is refused here or behind.
+    let mut input: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Err(refusal) = check(&action, &input) {
         return refusal.response();
     }
-    let response = shared.service.handle(request(headers, body)).await;
-    let may_show_messages = action.starts_with("SendMessage") || action.starts_with("ChangeMessageVisibility");
-    if may_show_messages && response.status == StatusCode::OK.as_u16() {
-        shared.arrivals.send_modify(|count| *count += 1);
+    let failed = take_refused(&action, &mut input);
+    let body = if failed.is_empty() {
+        body
+    } else {
+        input.to_string().into()
+    };
+    let mut response = shared.service.handle(request(headers, body)).await;
+    if response.status == StatusCode::OK.as_u16() {
+        if action.starts_with("SendMessage") || action.starts_with("ChangeMessageVisibility") {
+            shared.arrivals.send_modify(|count| *count += 1);
+        }
+        if !failed.is_empty() {
+            rewrite(&mut response, |output| output["Failed"] = failed.into());
+        }
+        if action == "ReceiveMessage" && asks_for_group(&input) {
+            rewrite(&mut response, |output| name_groups(&shared.backend, &input, output));
+        }
     }
     passed_on(response)
+}
+
+fn rewrite(response: &mut MockResponse, change: impl FnOnce(&mut Value)) {
+    if let Ok(mut output) = serde_json::from_slice::<Value>(&response.body) {
+        change(&mut output);
+        response.body = output.to_string().into();
+    }
+}
+
+fn asks_for_group(input: &Value) -> bool {
+    // The latter is the deprecated name of the former.
+    ["MessageSystemAttributeNames", "AttributeNames"]
+        .iter()
+        .filter_map(|list| input[list].as_array())
+        .flatten()
+        .any(|name| name == GROUP || name == "All")
+}
+
+/// Gives the received messages their groups, which the queues behind do not tell.
+fn name_groups(backend: &FairBackend, input: &Value, output: &mut Value) {
+    let queue = input["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next());
+    let messages = output.get_mut("Messages").and_then(Value::as_array_mut);
+    for message in messages.into_iter().flatten() {
+        let group = message["ReceiptHandle"]
+            .as_str()
+            .and_then(|handle| backend.group(queue?, handle));
+        if let Some(group) = group {
+            message["Attributes"][GROUP] = json!(*group);
+        }
+    }
 }
 
 fn passed_on(response: MockResponse) -> Response<Body> {
@@ -177,8 +249,9 @@ fn passed_on(response: MockResponse) -> Response<Body> {
     passed
 }
 
-/// What the service refuses and the queues behind would take ("Quotas" and each action's "Errors" in the SQS API reference).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the service refuses and the queues behind would take ("Quotas" and each action's "Errors" in the SQS API
+/// reference).
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Refusal {
     EmptyBatchRequest,
     TooManyEntriesInBatchRequest,
@@ -186,10 +259,11 @@ enum Refusal {
     BatchRequestTooLong,
     MessageTooLong,
     MaximumReceive,
+    Group(String),
 }
 
 impl Refusal {
-    fn response(self) -> Response<Body> {
+    fn code_and_message(&self) -> (&'static str, Cow<'static, str>) {
         let (code, message) = match self {
             Self::EmptyBatchRequest => (
                 "AWS.SimpleQueueService.EmptyBatchRequest",
@@ -215,7 +289,19 @@ impl Refusal {
                 "InvalidParameterValue",
                 "Value for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
             ),
+            Self::Group(group) => {
+                let message = format!(
+                    "Value {group} for parameter {GROUP} is invalid. Reason: {GROUP} can only include alphanumeric and \
+                     punctuation characters. 1 to {LONGEST_GROUP} in length."
+                );
+                return ("InvalidParameterValue", message.into());
+            }
         };
+        (code, message.into())
+    }
+
+    fn response(&self) -> Response<Body> {
+        let (code, message) = self.code_and_message();
         let body = json!({"__type": code, "message": message}).to_string();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -227,20 +313,17 @@ impl Refusal {
     }
 }
 
-fn check(action: &str, body: &[u8]) -> Result<(), Refusal> {
-    // What is not JSON is refused behind.
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return Ok(());
-    };
+fn check(action: &str, input: &Value) -> Result<(), Refusal> {
     let size = |message: &Value| message["MessageBody"].as_str().map_or(0, str::len);
     match action {
-        "SendMessage" if size(&body) > LARGEST_MESSAGE => Err(Refusal::MessageTooLong),
-        "ReceiveMessage" => match body["MaxNumberOfMessages"].as_i64() {
+        "SendMessage" if size(input) > LARGEST_MESSAGE => Err(Refusal::MessageTooLong),
+        "SendMessage" => check_group(input),
+        "ReceiveMessage" => match input["MaxNumberOfMessages"].as_i64() {
             None | Some(1..=10) => Ok(()),
             Some(_) => Err(Refusal::MaximumReceive),
         },
         "SendMessageBatch" | "DeleteMessageBatch" | "ChangeMessageVisibilityBatch" => {
-            let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+            let entries = input["Entries"].as_array().map_or(&[][..], Vec::as_slice);
             let ids: BTreeSet<Option<&str>> = entries.iter().map(|entry| entry["Id"].as_str()).collect();
             if entries.is_empty() {
                 Err(Refusal::EmptyBatchRequest)
@@ -258,190 +341,32 @@ fn check(action: &str, body: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use aws_sdk_sqs::Client;
-    use aws_sdk_sqs::error::ProvideErrorMetadata as _;
-    use aws_sdk_sqs::types::{Message, SendMessageBatchRequestEntry};
-
-    use super::*;
-    use crate::template::{Redrive, Template};
-
-    async fn start() -> (Queues, Client, String) {
-        let queues = Queues::start(&Template::shipped().unwrap().queues).await.unwrap();
-        let client = Client::new(&sdk::config(queues.url()));
-        let url = queues.queue_url("SmsQueue").unwrap();
-        (queues, client, url)
-    }
-
-    async fn send(client: &Client, url: &str, body: &str) {
-        client
-            .send_message()
-            .queue_url(url)
-            .message_body(body)
-            .send()
-            .await
-            .unwrap();
-    }
-
-    async fn receive(client: &Client, url: &str) -> Vec<Message> {
-        client
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(10)
-            .send()
-            .await
-            .unwrap()
-            .messages
-            .unwrap_or_default()
-    }
-
-    fn entry(id: &str, body: &str) -> SendMessageBatchRequestEntry {
-        SendMessageBatchRequestEntry::builder()
-            .id(id)
-            .message_body(body)
-            .build()
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_message_is_received_hidden_and_deleted() {
-        let (_queues, client, url) = start().await;
-        send(&client, &url, "n-1").await;
-        let messages = receive(&client, &url).await;
-        assert_eq!(messages[0].body(), Some("n-1"));
-        assert!(receive(&client, &url).await.is_empty());
-        client
-            .delete_message()
-            .queue_url(&url)
-            .receipt_handle(messages[0].receipt_handle().unwrap())
-            .send()
-            .await
-            .unwrap();
-        let attributes = client
-            .get_queue_attributes()
-            .queue_url(&url)
-            .send()
-            .await
-            .unwrap()
-            .attributes
-            .unwrap();
-        let count = |name: &str| attributes[&name.into()].as_str();
-        assert_eq!(count("ApproximateNumberOfMessagesNotVisible"), "0");
-        assert_eq!(count("VisibilityTimeout"), "180");
-        assert_eq!(count("QueueArn"), queue_arn("SmsQueue"));
-    }
-
-    #[tokio::test]
-    async fn queues_are_apart() {
-        let (queues, client, url) = start().await;
-        send(&client, &url, "n-1").await;
-        let other = queues.queue_url("EmailQueue").unwrap();
-        assert!(receive(&client, &other).await.is_empty());
-        assert_eq!(queues.queue_url("Nothing"), None);
-    }
-
-    #[tokio::test]
-    async fn what_failed_comes_again_and_ends_in_the_dead_letter_queue() {
-        let (queues, client, url) = start().await;
-        let template = Template::shipped().unwrap();
-        let Some(Redrive {
-            queue,
-            max_receive_count,
-        }) = &template.queues["SmsQueue"].redrive
-        else {
-            panic!("no dead-letter queue");
-        };
-        send(&client, &url, "poison").await;
-        for attempt in 1..=*max_receive_count {
-            let messages = receive(&client, &url).await;
-            assert_eq!(messages.len(), 1, "attempt {attempt}");
-            client
-                .change_message_visibility()
-                .queue_url(&url)
-                .receipt_handle(messages[0].receipt_handle().unwrap())
-                .visibility_timeout(0)
-                .send()
-                .await
-                .unwrap();
-        }
-        assert!(receive(&client, &url).await.is_empty());
-        let dead = receive(&client, &queues.queue_url(queue).unwrap()).await;
-        assert_eq!(dead[0].body(), Some("poison"));
-    }
-
-    #[tokio::test]
-    async fn arrivals_are_announced() {
-        let (queues, client, url) = start().await;
-        let mut arrivals = queues.arrivals();
-        assert!(!arrivals.has_changed().unwrap());
-        send(&client, &url, "n-1").await;
-        assert!(arrivals.has_changed().unwrap());
-        arrivals.mark_unchanged();
-        assert_eq!(receive(&client, &url).await.len(), 1);
-        assert!(!arrivals.has_changed().unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_batch_of_ten_is_taken() {
-        let (_queues, client, url) = start().await;
-        let entries = (0..10).map(|number| entry(&number.to_string(), "n"));
-        let sent = client
-            .send_message_batch()
-            .queue_url(&url)
-            .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!((sent.successful().len(), sent.failed().len()), (10, 0));
-        assert_eq!(receive(&client, &url).await.len(), 10);
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_the_service_would_refuse_is_refused() {
-        let (_queues, client, url) = start().await;
-        let long = "x".repeat(LARGEST_MESSAGE / 2 + 1);
-        let cases = [
-            (vec![], "EmptyBatchRequest"),
-            (
-                (0..11).map(|n| entry(&n.to_string(), "n")).collect(),
-                "TooManyEntriesInBatchRequest",
-            ),
-            (vec![entry("a", "n"), entry("a", "n")], "BatchEntryIdsNotDistinct"),
-            (vec![entry("a", &long), entry("b", &long)], "BatchRequestTooLong"),
-        ];
-        for (entries, code) in cases {
-            let error = client
-                .send_message_batch()
-                .queue_url(&url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .unwrap_err();
-            let expected = format!("AWS.SimpleQueueService.{code}");
-            assert_eq!(error.code(), Some(expected.as_str()));
-        }
-        assert!(receive(&client, &url).await.is_empty());
-        let error = client
-            .receive_message()
-            .queue_url(&url)
-            .max_number_of_messages(11)
-            .send()
-            .await
-            .unwrap_err();
-        assert_eq!(error.code(), Some("InvalidParameterValue"));
-    }
-
-    #[tokio::test]
-    async fn an_unknown_queue_is_refused_with_the_services_code() {
-        let (queues, client, _) = start().await;
-        let error = client
-            .send_message()
-            .queue_url(format!("{}/{}/nowhere", queues.url(), sdk::ACCOUNT))
-            .message_body("n")
-            .send()
-            .await
-            .unwrap_err();
-        assert!(error.into_service_error().is_queue_does_not_exist());
+fn check_group(message: &Value) -> Result<(), Refusal> {
+    match message[GROUP].as_str() {
+        Some(group) if !is_group(group) => Err(Refusal::Group(group.to_owned())),
+        _ => Ok(()),
     }
 }
+
+fn is_group(group: &str) -> bool {
+    (1..=LONGEST_GROUP).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Takes out of a batch the messages that the service refuses one by one. Returns their entries in the response.
+fn take_refused(action: &str, input: &mut Value) -> Vec<Value> {
+    let mut failed = Vec::new();
+    if action == "SendMessageBatch"
+        && let Some(entries) = input["Entries"].as_array_mut()
+    {
+        entries.retain(|entry| {
+            let Err(refusal) = check_group(entry) else { return true };
+            let (code, message) = refusal.code_and_message();
+            failed.push(json!({"Id": entry["Id"], "SenderFault": true, "Code": code, "Message": message}));
+            false
+        });
+    }
+    failed
+}
+
+#[cfg(test)]
+mod tests;
