@@ -10,7 +10,15 @@ mod tables;
 use local::template::{Function, Template};
 
 /// Every function, by the name of its folder.
-const FUNCTIONS: [&str; 5] = ["authorizer", "dispatch", "lookup", "notify", "register"];
+const FUNCTIONS: [&str; 7] = [
+    "authorizer",
+    "dispatch",
+    "letters",
+    "lookup",
+    "notify",
+    "receipts",
+    "register",
+];
 
 /// The template.
 fn template() -> &'static Template {

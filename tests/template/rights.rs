@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use local::{database::table_name, stack::Options};
+use mailbox_register::caller::Scope;
 use serde_json::{Value, json};
-use stories::{EBOKS, World, start_of_time};
+use stories::{AGENCY, EBOKS, World, start_of_time};
 
 use crate::{function, template};
 
@@ -117,7 +119,31 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
     world.agency().post("/v1/lookups", &look_up).send().await.expect(200);
     assert_allowed(&done(&world), &["lookup"]);
 
+    let letter = json!({
+        "person": COMPLETE,
+        "sender": { "organisation": AGENCY, "sector": "public", "nameMayBeShown": true },
+        "reference": "2026/1", "legalNotice": true, "remind": true,
+    });
+    let sender = world.organisation(AGENCY, &[Scope::LettersWrite]);
+    let announced = sender.post("/v1/letters", &letter).send().await.expect(202);
+    let path = format!("/v1/letters/{}", announced.body["id"].as_str().unwrap());
+    sender.get(&path).send().await.expect(200);
+    sender.get("/v1/letters").send().await.expect(200);
+    assert_allowed(&done(&world), &["letters"]);
+
     world.stack.settle().await.unwrap();
     world.stack.tick().await.unwrap();
     assert_allowed(&done(&world), &["dispatch", "notify"]);
+
+    // Time for the reports of what was sent.
+    world.stack.clock().advance(SignedDuration::from_secs(2)).unwrap();
+    world.stack.settle().await.unwrap();
+    assert_allowed(&done(&world), &["dispatch", "notify", "receipts"]);
+    let sender = world.organisation(AGENCY, &[Scope::LettersWrite]);
+    sender
+        .post(&format!("{path}/opened"), &json!({}))
+        .send()
+        .await
+        .expect(200);
+    assert_allowed(&done(&world), &["letters"]);
 }

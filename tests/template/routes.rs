@@ -8,7 +8,11 @@ use stories::World;
 use crate::{FUNCTIONS, folders::source, function};
 
 /// The HTTP functions and the paths they say they have.
-const PATHS: [(&str, &[&str]); 2] = [("register", &register::PATHS), ("lookup", &lookup::PATHS)];
+const PATHS: [(&str, &[&str]); 3] = [
+    ("register", &register::PATHS),
+    ("lookup", &lookup::PATHS),
+    ("letters", &letters::PATHS),
+];
 
 /// For anyone: no token is asked for.
 const PUBLIC: [&str; 2] = ["$default", "/v1/providers"];

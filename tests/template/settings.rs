@@ -16,6 +16,7 @@ fn value(name: &str) -> String {
         "PERSONS" => "synthetic",
         "SMS_COUNTRIES" => "NO",
         "PERSON_KEY_WRAPPED" => "d3JhcHBlZA==",
+        name if ["_SECOND", "_WORKERS", "_DAY"].iter().any(|end| name.ends_with(end)) => "2",
         name if name.ends_with("_URL") || name.ends_with("_ISSUER") => return format!("https://{name}.example.no/"),
         _ => "value",
     };
@@ -36,10 +37,16 @@ fn asked_for(name: &str) -> BTreeSet<String> {
         "dispatch" => dispatch::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
+        "letters" => letters::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
         "lookup" => lookup::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
         "notify" => notify::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
+        "receipts" => receipts::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
         "register" => register::Settings::read(&environment)
