@@ -3,25 +3,34 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 
+use serde_json::{Value, json};
+
 use crate::{
     database::{Database, StreamRecord, stream_event},
+    messages::Report,
+    mishaps::Mishaps,
     queues::Queues,
     stack::StackError,
     template::{EventSource, Source, Template},
 };
 
+/// How often Lambda calls a function that fails on what it was handed without a queue.
+const REPORT_TRIES: u32 = 3;
+
 /// The event source mappings of the template, driven by hand.
 pub(crate) struct Drivers {
     dispatch: dispatch::App,
-    notify: notify::App,
+    notify: Arc<notify::App>,
+    receipts: receipts::App,
     sqs: aws_sdk_sqs::Client,
-    outbox: EventSource,
+    mishaps: Option<Arc<Mishaps>>,
+    streams: Vec<EventSource>,
     queues: Vec<EventSource>,
     /// How often the record at a stream's head has failed.
     failures: Mutex<HashMap<String, u32>>,
@@ -34,7 +43,9 @@ impl Drivers {
         template: &Template,
         dispatch: dispatch::App,
         notify: notify::App,
+        receipts: receipts::App,
         sqs: aws_sdk_sqs::Client,
+        mishaps: Option<Arc<Mishaps>>,
     ) -> Result<Self, StackError> {
         let sources = |name: &'static str| {
             let function = template
@@ -45,12 +56,13 @@ impl Drivers {
                 .map(|function| function.event_sources.clone())
                 .ok_or(StackError::Template(name))
         };
-        let outbox = sources("dispatch")?.pop().ok_or(StackError::Template("dispatch"))?;
         Ok(Self {
             dispatch,
-            notify,
+            notify: Arc::new(notify),
+            receipts,
             sqs,
-            outbox,
+            mishaps,
+            streams: sources("dispatch")?,
             queues: sources("notify")?,
             failures: Mutex::default(),
             pumping: tokio::sync::Mutex::default(),
@@ -61,7 +73,10 @@ impl Drivers {
     pub(crate) async fn settle(&self, database: &Database, queues: &Queues) -> Result<(), StackError> {
         let _alone = self.pumping.lock().await;
         loop {
-            let mut worked = self.stream(database, queues).await?;
+            let mut worked = false;
+            for source in &self.streams {
+                worked |= self.stream(source, database, queues).await?;
+            }
             for source in &self.queues {
                 worked |= self.queue(source, queues).await?;
             }
@@ -79,28 +94,47 @@ impl Drivers {
         }
     }
 
-    async fn stream(&self, database: &Database, queues: &Queues) -> Result<bool, StackError> {
-        let Source::Stream { table } = &self.outbox.source else {
+    /// Hands what SES and SNS report to the function, as SNS and CloudWatch Logs do: three times, if it fails.
+    pub(crate) async fn report(&self, reports: Vec<Report>) {
+        for report in reports {
+            let event = match report {
+                Report::Email { envelope, .. } => {
+                    let envelope = serde_json::from_str(&envelope).unwrap_or(Value::Null);
+                    json!({ "Records": [{ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": envelope }] })
+                }
+                Report::Sms { payload } => payload,
+            };
+            for attempt in 1..=REPORT_TRIES {
+                let Ok(event) = receipts::Event::try_from(event.clone()) else {
+                    break;
+                };
+                match receipts::handle(&self.receipts, event).await {
+                    Ok(()) => break,
+                    Err(error) if attempt == REPORT_TRIES => tracing::error!(%error, "a report was set aside"),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    async fn stream(&self, source: &EventSource, database: &Database, queues: &Queues) -> Result<bool, StackError> {
+        let Source::Stream { table } = &source.source else {
             return Err(StackError::Template("dispatch"));
         };
         let stream = database.stream(table).ok_or(StackError::Template("dispatch"))?;
-        let size = usize::try_from(self.outbox.batch_size).unwrap_or(1);
+        let size = usize::try_from(source.batch_size).unwrap_or(1);
         let batch = stream.read(size)?;
         let Some(last) = batch.last() else {
             return Ok(false);
         };
         let wanted: Vec<StreamRecord> = batch
             .iter()
-            .filter(|record| self.outbox.delivers(&record.record))
+            .filter(|record| source.delivers(&record.record))
             .cloned()
             .collect();
-        let mut failed = Vec::new();
-        if !wanted.is_empty() {
-            let event =
-                dispatch::Event::try_from(stream_event(&wanted)).map_err(|_| StackError::Template("dispatch"))?;
-            if let Ok(answer) = dispatch::handle(&self.dispatch, event).await {
-                failed = answer.batch_item_failures;
-            }
+        let failed = self.dispatch(&wanted).await?;
+        if let Some(mishaps) = &self.mishaps {
+            self.dispatch(&mishaps.repeated(&wanted)).await?;
         }
         // Lambda goes on after the record before the first that failed, and gives that one up in the end.
         let first = batch
@@ -109,8 +143,8 @@ impl Drivers {
         match first {
             None => stream.handled(&last.sequence_number)?,
             Some(at) => {
-                if self.gives_up(&batch[at]) {
-                    self.set_aside(&batch[at], queues).await?;
+                if self.gives_up(source, &batch[at]) {
+                    self.set_aside(source, &batch[at], queues).await?;
                     stream.handled(&batch[at].sequence_number)?;
                 } else if let Some(before) = at.checked_sub(1) {
                     stream.handled(&batch[before].sequence_number)?;
@@ -120,24 +154,38 @@ impl Drivers {
         Ok(true)
     }
 
-    fn gives_up(&self, record: &StreamRecord) -> bool {
+    /// Hands records to the function and gives those that failed.
+    async fn dispatch(&self, records: &[StreamRecord]) -> Result<Vec<dispatch::BatchItemFailure>, StackError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let event = dispatch::Event::try_from(stream_event(records)).map_err(|_| StackError::Template("dispatch"))?;
+        let answer = dispatch::handle(&self.dispatch, event).await;
+        Ok(answer.map(|answer| answer.batch_item_failures).unwrap_or_default())
+    }
+
+    fn gives_up(&self, source: &EventSource, record: &StreamRecord) -> bool {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = failures.entry(record.sequence_number.clone()).or_default();
+        let Source::Stream { table } = &source.source else {
+            return true;
+        };
+        let record = format!("{table} {}", record.sequence_number);
+        let times = failures.entry(record.clone()).or_default();
         *times += 1;
-        let over = *times > self.outbox.maximum_retries.unwrap_or(3);
+        let over = *times > source.maximum_retries.unwrap_or(3);
         if over {
-            failures.remove(&record.sequence_number);
+            failures.remove(&record);
         }
         over
     }
 
     /// The on-failure destination learns where the record stands in the stream, not what it says.
-    async fn set_aside(&self, record: &StreamRecord, queues: &Queues) -> Result<(), StackError> {
+    async fn set_aside(&self, source: &EventSource, record: &StreamRecord, queues: &Queues) -> Result<(), StackError> {
         tracing::error!(record = record.sequence_number, "a stream record was given up");
-        let Some(queue) = self.outbox.on_failure.as_deref().and_then(|id| queues.queue_url(id)) else {
+        let Some(queue) = source.on_failure.as_deref().and_then(|id| queues.queue_url(id)) else {
             return Ok(());
         };
-        let body = serde_json::json!({ "startSequenceNumber": record.sequence_number });
+        let body = json!({ "startSequenceNumber": record.sequence_number });
         self.sqs
             .send_message()
             .queue_url(queue)
@@ -165,9 +213,14 @@ impl Drivers {
         if messages.is_empty() {
             return Ok(false);
         }
-        let mut event = SqsEvent::default();
-        event.records = messages.iter().map(record).collect();
-        let answer = notify::handle(&self.notify, event).await;
+        let records = messages.iter().map(record).collect();
+        let answer = if let Some(mishaps) = &self.mishaps {
+            mishaps.work(&self.notify, records).await
+        } else {
+            let mut event = SqsEvent::default();
+            event.records = records;
+            notify::handle(&self.notify, event).await
+        };
         let failed = |message: &Message| {
             answer
                 .batch_item_failures

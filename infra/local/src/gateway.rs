@@ -25,7 +25,9 @@ const DEFAULT_ROUTE: &str = "$default";
 
 /// Routes, the authorizer in front of them, and the functions behind them.
 pub(crate) struct Gateway {
-    routes: BTreeMap<String, Target>,
+    /// By the template's paths, `{…}` for a part that varies: the pattern and what is behind it.
+    routes: matchit::Router<(String, Target)>,
+    fallback: Option<Target>,
     authorizer: Authorizer,
     clock: Clock,
 }
@@ -43,7 +45,8 @@ impl Gateway {
         authorizer: Authorizer,
         clock: Clock,
     ) -> Result<Self, StackError> {
-        let mut routes = BTreeMap::new();
+        let mut routes = matchit::Router::new();
+        let mut fallback = None;
         for function in template.functions.values() {
             for route in &function.routes {
                 let code = function.code.as_deref().unwrap_or_default();
@@ -55,11 +58,18 @@ impl Gateway {
                     function: behind.clone(),
                     has_authorizer: route.authorizer.is_some(),
                 };
-                routes.insert(route.path.clone(), target);
+                if route.path == DEFAULT_ROUTE {
+                    fallback = Some(target);
+                    continue;
+                }
+                routes
+                    .insert(&route.path, (route.path.clone(), target))
+                    .map_err(|_| StackError::Template("routes that can be told apart"))?;
             }
         }
         Ok(Self {
             routes,
+            fallback,
             authorizer,
             clock,
         })
@@ -127,27 +137,26 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
         return (StatusCode::PAYLOAD_TOO_LARGE, body).into_response();
     };
     let path = parts.uri.path();
-    let (route_key, target) = match gateway.routes.get(path) {
-        Some(target) => (format!("ANY {path}"), target),
-        None => match gateway.routes.get(DEFAULT_ROUTE) {
-            Some(target) => (DEFAULT_ROUTE.to_owned(), target),
-            None => return StatusCode::NOT_FOUND.into_response(),
-        },
+    let (route_key, target, varying) = match (gateway.routes.at(path), &gateway.fallback) {
+        (Ok(found), _) => {
+            let (pattern, target) = found.value;
+            let varying: BTreeMap<_, _> = found.params.iter().collect();
+            (format!("ANY {pattern}"), target, json!(varying))
+        }
+        (Err(_), Some(target)) => (DEFAULT_ROUTE.to_owned(), target, json!({})),
+        (Err(_), None) => return StatusCode::NOT_FOUND.into_response(),
     };
-    match invoke(&gateway, target, &parts, &route_key, &body).await {
+    let mut event = gateway.event(&parts, &route_key);
+    if varying.as_object().is_some_and(|varying| !varying.is_empty()) {
+        event["pathParameters"] = varying;
+    }
+    match invoke(&gateway, target, event, &body).await {
         Ok(response) => response,
         Err(bad) => bad.into_response(),
     }
 }
 
-async fn invoke(
-    gateway: &Gateway,
-    target: &Target,
-    parts: &Parts,
-    route_key: &str,
-    body: &Bytes,
-) -> Result<Response, BadEvent> {
-    let mut event = gateway.event(parts, route_key);
+async fn invoke(gateway: &Gateway, target: &Target, mut event: Value, body: &Bytes) -> Result<Response, BadEvent> {
     if target.has_authorizer {
         let context = gateway.authorize(event.clone()).await?;
         event["requestContext"]["authorizer"] = json!({ "lambda": context });

@@ -2,6 +2,9 @@
 //!
 //! Both speak the AWS Query protocol, so one port serves both. Whatever is accepted stands in the ledger, in memory and, with a data folder, on
 //! disk before it is answered: the ledger is what "sent once" is counted by. Faults are scripted per channel.
+//!
+//! What became of a message is reported a moment later, in the form in which AWS reports it: the events of SES as a queue gets them, the
+//! delivery status log of SNS as a function gets it. Whoever runs the stand-in takes the reports and hands them on.
 
 use std::error::Error;
 use std::fmt;
@@ -19,16 +22,23 @@ use uuid::Uuid;
 
 use crate::loopback::Server;
 
+mod email_events;
 mod faults;
 mod ledger;
+mod reports;
 mod request;
+mod sms_log;
 
+pub use email_events::{EMAIL_EVENTS_TOPIC, email_events_topic_arn};
 pub use faults::{Fault, ScriptedFault};
 pub use ledger::{Channel, Message};
+pub use reports::Report;
 pub use request::{EMAIL_KIND_TAG, EMAIL_NOTICE_TAG, SMS_KIND_ATTRIBUTE, SMS_NOTICE_ATTRIBUTE};
+pub use sms_log::{SMS_LOG_FILTER, sms_delivered_log_group, sms_failed_log_group};
 
 use faults::{Refusal, Script};
 use ledger::Ledger;
+use reports::{Reports, Sending};
 use request::{Action, Draft};
 
 /// SES takes 10 MB a message by default; anything near that is a mistake here.
@@ -54,6 +64,7 @@ struct Shared {
 struct State {
     ledger: Ledger,
     script: Script,
+    reports: Reports,
 }
 
 impl fmt::Debug for Shared {
@@ -78,7 +89,8 @@ impl fmt::Display for BrokenOff {
 impl Error for BrokenOff {}
 
 impl Messages {
-    /// Serves on loopback. `clock` says when a message was accepted; the ledger in `folder` is read, and added to.
+    /// Serves on loopback. `clock` says when a message was accepted; the ledger in `folder` is read, and added to. Messages in it whose reports
+    /// may not have been handed on before are reported again.
     ///
     /// # Errors
     /// There is no port, or the ledger on disk cannot be read.
@@ -87,10 +99,12 @@ impl Messages {
         folder: Option<&Path>,
     ) -> io::Result<Self> {
         let (accepted, _) = broadcast::channel(SUBSCRIBER_LAG);
+        let (ledger, sendings) = Ledger::open(folder)?;
         let shared = Arc::new(Shared {
             clock: Box::new(clock),
             state: Mutex::new(State {
-                ledger: Ledger::open(folder)?,
+                reports: Reports::open(folder, ledger.messages(), sendings),
+                ledger,
                 script: Script::default(),
             }),
             accepted,
@@ -116,6 +130,11 @@ impl Messages {
         self.shared.state().ledger.messages().to_vec()
     }
 
+    /// What `look` makes of every message accepted, oldest first: of many, without a copy of each.
+    pub fn look<T>(&self, look: impl FnOnce(&[Message]) -> T) -> T {
+        look(self.shared.state().ledger.messages())
+    }
+
     /// Each message accepted from now on. A subscriber that lags far behind loses the oldest ones; [`Messages::accepted`] has all.
     pub fn subscribe(&self) -> broadcast::Receiver<Message> {
         self.shared.accepted.subscribe()
@@ -126,13 +145,31 @@ impl Messages {
         self.shared.state().script.add(fault);
     }
 
-    /// Forgets all messages, those on disk too, and all faults still to come.
+    /// The faults still to come, in their order.
+    pub fn scripted(&self) -> Vec<ScriptedFault> {
+        self.shared.state().script.to_come()
+    }
+
+    /// Gives and forgets the reports that are due at `now`, oldest first. Those given before count as handed on: they do not come again after a
+    /// restart. So one caller takes them, and takes more only when it has handed these on.
+    pub fn take_reports(&self, now: Timestamp) -> Vec<Report> {
+        let State { ledger, reports, .. } = &mut *self.shared.state();
+        reports.take(now, ledger.messages())
+    }
+
+    /// When the next report is due, be it now or later.
+    pub fn next_report_at(&self) -> Option<Timestamp> {
+        self.shared.state().reports.next_at()
+    }
+
+    /// Forgets all messages, those on disk too, all reports and faults still to come, and who opted out.
     ///
     /// # Errors
     /// The ledger on disk cannot be emptied.
     pub fn reset(&self) -> io::Result<()> {
         let mut state = self.shared.state();
         state.script = Script::default();
+        state.reports.clear()?;
         state.ledger.clear()
     }
 }
@@ -172,7 +209,7 @@ impl Shared {
             Ok(draft) => draft,
             Err(refusal) => return Ok(refusal.response(Some(channel))),
         };
-        let Ok(message) = self.accept(draft) else {
+        let Ok(message) = self.accept(draft, fault) else {
             return Ok(Refusal::unavailable(channel).response(Some(channel)));
         };
         if fault == Some(Fault::TimeoutAfter) {
@@ -181,7 +218,13 @@ impl Shared {
         Ok(receipt(&message))
     }
 
-    fn accept(&self, draft: Draft) -> io::Result<Message> {
+    fn accept(&self, draft: Draft, fault: Option<Fault>) -> io::Result<Message> {
+        let State { ledger, reports, .. } = &mut *self.state();
+        let outcome = fault.and_then(Fault::outcome);
+        let sending = Sending {
+            outcome: outcome.unwrap_or_else(|| reports.usual(&draft.to)),
+            ..draft.sending
+        };
         let message = Message {
             at: (self.clock)(),
             channel: draft.channel,
@@ -193,7 +236,8 @@ impl Shared {
             notice_id: draft.notice_id,
             message_id: Uuid::new_v4().to_string(),
         };
-        self.state().ledger.append(message.clone())?;
+        ledger.append(message.clone(), &sending)?;
+        reports.expect(ledger.messages().len() - 1, &message, sending);
         // Nobody may be listening.
         let _ = self.accepted.send(message.clone());
         Ok(message)

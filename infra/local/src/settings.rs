@@ -6,7 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     database::table_name,
+    messages::{email_events_topic_arn, sms_delivered_log_group, sms_failed_log_group},
     queues::Queues,
+    sdk,
     template::{Function, Setting, Template},
     tokens::{AUDIENCE, ID_PORTEN_ISSUER, Issuer, MASKINPORTEN_ISSUER, Tokens},
 };
@@ -22,8 +24,14 @@ pub(crate) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    pub(crate) fn new(template: &'a Template, queues: &'a Queues, tokens: &Tokens) -> Self {
-        let parameters = BTreeMap::from([
+    /// `parameters` are those that are to be other than they usually are here.
+    pub(crate) fn new(
+        template: &'a Template,
+        queues: &'a Queues,
+        tokens: &Tokens,
+        parameters: &BTreeMap<&'static str, String>,
+    ) -> Self {
+        let mut usual = BTreeMap::from([
             ("Persons", "synthetic".to_owned()),
             ("IdPortenIssuer", ID_PORTEN_ISSUER.to_owned()),
             ("IdPortenKeysUrl", tokens.keys_url(Issuer::IdPorten)),
@@ -37,11 +45,19 @@ impl<'a> Settings<'a> {
             ("SmsSenderId", "Register".to_owned()),
             ("EmailSender", "no-reply@register.example.no".to_owned()),
             ("SmsCountries", COUNTRIES.to_owned()),
+            // The stand-ins take all there is.
+            ("SmsPerSecond", "100000".to_owned()),
+            ("EmailPerSecond", "100000".to_owned()),
+            ("AWS::AccountId", sdk::ACCOUNT.to_owned()),
+            ("EmailTopic", email_events_topic_arn()),
+            ("SmsDeliveryLogs", sms_delivered_log_group()),
+            ("SmsFailureLogs", sms_failed_log_group()),
         ]);
+        usual.extend(parameters.clone());
         Self {
             template,
             queues,
-            parameters,
+            parameters: usual,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The whole register on one machine: embedded parts, the functions on them, and what Lambda does in between.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,13 +11,7 @@ use std::{
 use authorizer::Authorizer;
 use aws_lc_rs::rand;
 use axum::Router;
-use infra_aws::{
-    addresses::Addresses,
-    error::StoreError,
-    notices::{DUE_BUCKETS, Notices},
-    register::Register,
-    sending,
-};
+use infra_aws::{addresses::Addresses, error::StoreError, notices::Notices, register::Register, sending};
 use infra_edge::settings::Environment;
 use jiff::Timestamp;
 use mailbox_register::secret::Secret;
@@ -32,6 +27,7 @@ use crate::{
     drivers::Drivers,
     gateway::Gateway,
     messages::Messages,
+    mishaps::Mishaps,
     persons,
     queues::{Queues, QueuesError},
     sdk,
@@ -59,6 +55,10 @@ pub struct Options {
     pub driven: bool,
     /// Whether faults of the database can be scripted: then each call takes a way round by a proxy.
     pub database_faults: bool,
+    /// Parameters of the template that are to be other than they usually are here.
+    pub parameters: BTreeMap<&'static str, String>,
+    /// What goes wrong with deliveries and workers; none: nothing.
+    pub mishaps: Option<Arc<Mishaps>>,
 }
 
 /// Why the stack cannot do what it should.
@@ -131,6 +131,8 @@ pub(crate) struct Inner {
     drivers: Drivers,
     register: Register,
     addresses: Addresses,
+    /// One at a time, so that reports are handed on before more are taken.
+    reporting: tokio::sync::Mutex<()>,
     /// Rung when a request may have left something to do.
     asked: Notify,
 }
@@ -180,7 +182,16 @@ impl Stack {
             Some(faults) => faults.client(),
             None => aws_sdk_dynamodb::Client::new(&sdk::config(database.url())),
         };
-        let functions = Functions::assemble(template, &client, &queues, &messages, &tokens, &secret, &clock)?;
+        let settings = Settings::new(template, &queues, &tokens, &options.parameters);
+        let functions = Functions::assemble(
+            template,
+            &settings,
+            &client,
+            &messages,
+            &secret,
+            &clock,
+            options.mishaps,
+        )?;
         let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
         let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secret.clone());
         let inner = Arc::new(Inner {
@@ -198,6 +209,7 @@ impl Stack {
             drivers: functions.drivers,
             register,
             addresses,
+            reporting: tokio::sync::Mutex::default(),
             asked: Notify::new(),
         });
         inner.furnish().await?;
@@ -328,7 +340,21 @@ impl Inner {
     }
 
     pub(crate) async fn settle(&self) -> Result<(), StackError> {
-        self.drivers.settle(&self.database, &self.queues).await
+        self.drivers.settle(&self.database, &self.queues).await?;
+        // What was reported may leave more to do.
+        while self.report().await {
+            self.drivers.settle(&self.database, &self.queues).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what SES and SNS have to report by now. Says whether there was anything.
+    async fn report(&self) -> bool {
+        let _alone = self.reporting.lock().await;
+        let reports = self.messages.take_reports(self.clock.now());
+        let any = !reports.is_empty();
+        self.drivers.report(reports).await;
+        any
     }
 
     async fn tick(&self) -> Result<(), StackError> {
@@ -357,18 +383,14 @@ impl Inner {
         Ok(())
     }
 
-    /// When the next notice has to be looked at, after now.
+    /// When something happens by itself after now: a notice has to be looked at, or a message is reported on.
     async fn next_due(&self) -> Result<Option<Timestamp>, StackError> {
         let notices = Notices::new(self.client.clone(), table_name("NoticesTable"));
         let now = self.clock.now();
-        let mut next = None;
-        for bucket in 0..DUE_BUCKETS {
-            // What is due already was just worked on; what still is waits for the next tick.
-            let all = notices.due(bucket, Timestamp::MAX, 1000, None).await?;
-            let coming = all.rows.into_iter().flatten().map(|due| due.at).find(|at| *at > now);
-            next = next.into_iter().chain(coming).min();
-        }
-        Ok(next)
+        // What is due already was just worked on; what still is waits for the next tick.
+        let coming = notices.due_at().await?.into_iter().filter(|at| *at > now).min();
+        let reported = self.messages.next_report_at().filter(|at| *at > now);
+        Ok(coming.into_iter().chain(reported).min())
     }
 
     /// Everything as at the first start.
@@ -418,14 +440,13 @@ struct Functions {
 impl Functions {
     fn assemble(
         template: &'static Template,
+        settings: &Settings<'_>,
         client: &aws_sdk_dynamodb::Client,
-        queues: &Queues,
         messages: &Messages,
-        tokens: &Tokens,
         secret: &Secret,
         clock: &MovableClock,
+        mishaps: Option<Arc<Mishaps>>,
     ) -> Result<Self, StackError> {
-        let settings = Settings::new(template, queues, tokens);
         let function = |name: &'static str| {
             template
                 .functions
@@ -436,22 +457,26 @@ impl Functions {
         let failed =
             |name: &'static str| move |error: &dyn std::fmt::Display| StackError::Settings(name, error.to_string());
 
-        let sqs = aws_sdk_sqs::Client::new(&sdk::config(queues.url()));
+        let sqs = aws_sdk_sqs::Client::new(&sdk::config(settings.queues.url()));
         let sender = sending::config(&sdk::config(messages.url()));
         let now = clock.clock();
 
-        let of = read(&settings, function("authorizer")?);
+        let of = read(settings, function("authorizer")?);
         let trusted = authorizer::Settings::read(&of).map_err(|error| failed("authorizer")(&error))?;
         let authorizer = Authorizer::new(trusted, now.clone()).map_err(|error| failed("authorizer")(&error))?;
-        let of = read(&settings, function("register")?);
+        let of = read(settings, function("register")?);
         let register = register::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("register")(&error))?
             .app(client, secret, now.clone());
-        let of = read(&settings, function("lookup")?);
+        let of = read(settings, function("lookup")?);
         let lookup = lookup::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("lookup")(&error))?
             .app(client, secret, now.clone());
-        let of = read(&settings, function("dispatch")?);
+        let of = read(settings, function("letters")?);
+        let letters = letters::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("letters")(&error))?
+            .app(client, secret, now.clone());
+        let of = read(settings, function("dispatch")?);
         let dispatch = dispatch::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("dispatch")(&error))?
             .app(client, &sqs, now.clone());
@@ -460,18 +485,25 @@ impl Functions {
             sns: aws_sdk_sns::Client::new(&sender),
             ses: aws_sdk_ses::Client::new(&sender),
         };
-        let of = read(&settings, function("notify")?);
+        let worked_at = mishaps.as_ref().map_or_else(|| now.clone(), |mishaps| mishaps.clock(now.clone()));
+        let of = read(settings, function("notify")?);
         let notify = notify::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("notify")(&error))?
-            .app(clients, secret, now.clone());
+            .app(clients, secret, worked_at);
 
-        let functions: [(&'static str, Router); 2] = [
+        let of = read(settings, function("receipts")?);
+        let receipts = receipts::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("receipts")(&error))?
+            .app(client, now.clone());
+
+        let functions: [(&'static str, Router); 3] = [
             ("register", register::router(register)),
             ("lookup", lookup::router(lookup)),
+            ("letters", letters::router(letters)),
         ];
         Ok(Self {
             gateway: Gateway::new(template, &functions, authorizer, now)?,
-            drivers: Drivers::new(template, dispatch, notify, sqs.clone())?,
+            drivers: Drivers::new(template, dispatch, notify, receipts, sqs.clone(), mishaps)?,
             sqs,
         })
     }

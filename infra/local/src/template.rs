@@ -178,6 +178,8 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Streams and queues that the function reads.
     pub event_sources: Vec<EventSource>,
+    /// Logical ids of the topics and log groups that call the function with what is new in them.
+    pub subscriptions: Vec<String>,
     /// Times at which the function runs by itself.
     pub schedules: Vec<Schedule>,
 }
@@ -551,6 +553,7 @@ fn function(
         environment,
         routes: Vec::new(),
         event_sources: Vec::new(),
+        subscriptions: Vec::new(),
         schedules: Vec::new(),
     };
     let events: BTreeMap<String, Event> = match &properties["Events"] {
@@ -562,6 +565,10 @@ fn function(
         let properties = &event.properties;
         match event.kind.as_str() {
             "HttpApi" => function.routes.push(route(&part, properties, globals, apis)?),
+            "SNS" => function.subscriptions.push(resource_of(&part, &properties["Topic"])?),
+            "CloudWatchLogs" => function
+                .subscriptions
+                .push(resource_of(&part, &properties["LogGroupName"])?),
             "DynamoDB" | "SQS" => function.event_sources.push(event_source(&part, properties)?),
             "Schedule" | "ScheduleV2" => function.schedules.push(Schedule {
                 expression: ["Schedule", "ScheduleExpression"]

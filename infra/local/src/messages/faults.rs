@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ledger::Channel;
+use super::reports::Outcome;
 use super::request::Action;
 
 pub(super) const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
@@ -34,6 +35,27 @@ pub enum Fault {
     /// The account is under review: SES `MessageRejected` (`Sending paused for this account. …`), which is no fault of the recipient; SNS
     /// `AuthorizationError`.
     Suspend,
+    /// SMS: accepted, and reported as failed: the number is opted out, from now on. E-mail: likewise, the address is on the account's
+    /// suppression list.
+    OptedOut,
+    /// SMS: accepted, and reported as failed: there is no such number. E-mail: as [`Fault::Bounce`].
+    InvalidNumber,
+    /// SMS: accepted, and reported as failed: the telephone is not to be reached. E-mail: as [`Fault::SoftBounce`].
+    Unreachable,
+    /// SMS: accepted, and reported as failed: the month's SMS budget is spent. E-mail, where a spent quota is an answer: accepted, and reported
+    /// as rejected (`Reject`).
+    SpendLimit,
+    /// E-mail: accepted, and reported as bounced for good. SMS: as [`Fault::InvalidNumber`].
+    Bounce,
+    /// E-mail: accepted, and reported as bounced after many attempts. SMS: as [`Fault::Unreachable`].
+    SoftBounce,
+    /// E-mail: accepted, reported as delivered, and then as complained about. SMS: accepted and delivered, and the number is opted out from
+    /// then on: that is how an SMS is complained about.
+    Complaint,
+    /// E-mail: accepted, reported as delayed, and then as delivered. SMS, where a delay is not told: reported as delivered.
+    Delay,
+    /// Accepted, and nothing is ever reported.
+    NoReport,
 }
 
 /// A fault and how often it comes.
@@ -56,6 +78,10 @@ impl Script {
         self.0.push_back(fault);
     }
 
+    pub(super) fn to_come(&self) -> Vec<ScriptedFault> {
+        self.0.iter().filter(|scripted| scripted.count > 0).copied().collect()
+    }
+
     /// The fault that befalls the channel's next request.
     pub(super) fn take(&mut self, channel: Channel) -> Option<Fault> {
         self.0.retain(|scripted| scripted.count > 0);
@@ -70,7 +96,20 @@ impl Fault {
     pub(super) fn refusal(self, action: &Action) -> Option<Refusal> {
         let channel = action.channel();
         Some(match (self, channel) {
-            (Self::TimeoutBefore | Self::TimeoutAfter, _) => return None,
+            (
+                Self::TimeoutBefore
+                | Self::TimeoutAfter
+                | Self::OptedOut
+                | Self::InvalidNumber
+                | Self::Unreachable
+                | Self::SpendLimit
+                | Self::Bounce
+                | Self::SoftBounce
+                | Self::Complaint
+                | Self::Delay
+                | Self::NoReport,
+                _,
+            ) => return None,
             (Self::Throttle, Channel::Sms) => Refusal::sender("Throttling", "Rate exceeded"),
             (Self::Throttle, Channel::Email) => Refusal::sender("Throttling", "Maximum sending rate exceeded."),
             (Self::Unavailable, channel) => Refusal::unavailable(channel),
@@ -92,6 +131,26 @@ impl Fault {
                 )
             },
         })
+    }
+
+    /// What becomes of the message that the fault befalls, if the fault says so.
+    pub(super) const fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Throttle
+            | Self::Unavailable
+            | Self::TimeoutBefore
+            | Self::TimeoutAfter
+            | Self::Reject
+            | Self::Pause
+            | Self::Suspend => None,
+            Self::OptedOut => Some(Outcome::OptedOut),
+            Self::InvalidNumber | Self::Bounce => Some(Outcome::NoSuchRecipient),
+            Self::Unreachable | Self::SoftBounce => Some(Outcome::Unreachable),
+            Self::SpendLimit => Some(Outcome::NotSent),
+            Self::Complaint => Some(Outcome::Complained),
+            Self::Delay => Some(Outcome::Delayed),
+            Self::NoReport => Some(Outcome::NotReported),
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::reports::Sending;
+
 /// How a message reaches a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -57,6 +59,15 @@ impl fmt::Debug for Message {
     }
 }
 
+/// A line on disk: a message, and what its reports will need besides.
+#[derive(Serialize, Deserialize)]
+struct Line<M, S> {
+    #[serde(flatten)]
+    message: M,
+    #[serde(default)]
+    sending: S,
+}
+
 /// All messages; with a file, each on a line of its own.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -65,12 +76,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(folder: Option<&Path>) -> io::Result<Self> {
+    /// The ledger in the folder, and what the reports of each of its messages need besides.
+    pub(super) fn open(folder: Option<&Path>) -> io::Result<(Self, Vec<Sending>)> {
         let Some(folder) = folder else {
-            return Ok(Self {
+            let empty = Self {
                 messages: Vec::new(),
                 file: None,
-            });
+            };
+            return Ok((empty, Vec::new()));
         };
         fs::create_dir_all(folder)?;
         let path = folder.join("messages.jsonl");
@@ -78,17 +91,18 @@ impl Ledger {
         let text = fs::read_to_string(&path)?;
         // A line without its end is of a process killed in the middle: that message was never answered, so it was not accepted.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let messages = text
+        let (messages, sendings) = text
             .get(..whole)
             .unwrap_or_default()
             .lines()
-            .map(serde_json::from_str)
+            .map(|line| serde_json::from_str(line).map(|Line { message, sending }| (message, sending)))
             .collect::<Result<_, _>>()?;
         file.set_len(u64::try_from(whole).map_err(io::Error::other)?)?;
-        Ok(Self {
+        let ledger = Self {
             messages,
             file: Some(file),
-        })
+        };
+        Ok((ledger, sendings))
     }
 
     pub(super) fn messages(&self) -> &[Message] {
@@ -96,9 +110,12 @@ impl Ledger {
     }
 
     /// Adds a message; with a file, it is on disk when this returns.
-    pub(super) fn append(&mut self, message: Message) -> io::Result<()> {
+    pub(super) fn append(&mut self, message: Message, sending: &Sending) -> io::Result<()> {
         if let Some(file) = &mut self.file {
-            let mut line = serde_json::to_vec(&message)?;
+            let mut line = serde_json::to_vec(&Line {
+                message: &message,
+                sending,
+            })?;
             line.push(b'\n');
             file.write_all(&line)?;
             file.sync_data()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::faults::Refusal;
 use super::ledger::Channel;
+use super::reports::Sending;
 
 /// SNS message attribute with the notice's id.
 pub const SMS_NOTICE_ATTRIBUTE: &str = "register.notice";
@@ -35,6 +36,7 @@ pub(super) struct Draft {
     pub(super) html: Option<String>,
     pub(super) kind: Option<String>,
     pub(super) notice_id: Option<String>,
+    pub(super) sending: Sending,
 }
 
 pub(super) struct Fields(BTreeMap<String, String>);
@@ -140,6 +142,10 @@ fn sms(fields: &Fields) -> Result<Draft, Refusal> {
         html: None,
         kind: attributes.get(SMS_KIND_ATTRIBUTE).cloned(),
         notice_id: attributes.get(SMS_NOTICE_ATTRIBUTE).cloned(),
+        sending: Sending {
+            sms_type: attributes.get("AWS.SNS.SMS.SMSType").cloned(),
+            ..Sending::default()
+        },
     })
 }
 
@@ -236,6 +242,11 @@ fn email(fields: &Fields) -> Result<Draft, Refusal> {
         html,
         kind: tag(EMAIL_KIND_TAG),
         notice_id: tag(EMAIL_NOTICE_TAG),
+        sending: Sending {
+            source: fields.get("Source").map(str::to_owned),
+            configuration_set: fields.get("ConfigurationSetName").map(str::to_owned),
+            ..Sending::default()
+        },
     })
 }
 

@@ -9,6 +9,8 @@ use super::request::LONGEST_SMS;
 use super::*;
 use crate::sdk;
 
+mod reports;
+
 /// From the range that is reserved for fiction.
 const NUMBER: &str = "+46701740605";
 const NOW: &str = "2026-03-02T08:00:00Z";
@@ -24,7 +26,11 @@ struct World {
 }
 
 async fn start(folder: Option<&Path>) -> World {
-    let messages = Messages::start(now, folder).await.unwrap();
+    start_by(now, folder).await
+}
+
+async fn start_by(clock: impl Fn() -> Timestamp + Send + Sync + 'static, folder: Option<&Path>) -> World {
+    let messages = Messages::start(clock, folder).await.unwrap();
     // As `notify` calls: one attempt, whatever comes of it.
     let config = sdk::config(messages.url())
         .into_builder()
