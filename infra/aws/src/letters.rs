@@ -155,17 +155,24 @@ impl Letters {
         Write::update(Part::Letter, update)
     }
 
-    /// The write that closes a letter, if nothing has happened to it since it was read.
+    /// The write that closes a letter, if nothing has happened to it since it was read. `besides`: what else happens by
+    /// that.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
-    pub fn closing(&self, read: &Letter, closing: Closing, now: Timestamp) -> Result<Write, StoreError> {
+    pub fn closing(
+        &self,
+        read: &Letter,
+        closing: Closing,
+        besides: impl IntoIterator<Item = What>,
+        now: Timestamp,
+    ) -> Result<Write, StoreError> {
         let (what, assignment) = match closing {
             Closing::Opened => (What::Opened, ", openedAt = :closedAt"),
             Closing::Cancelled => (What::Cancelled, ", cancelledAt = :closedAt"),
         };
         let update = self
-            .update(read.id, vec![what], now, assignment)?
+            .update(read.id, [what].into_iter().chain(besides).collect(), now, assignment)?
             .expression_attribute_values(":closedAt", item::attribute("letters", &now)?)
             .condition_expression("size(events) = :length")
             .expression_attribute_values(":length", number(read.events.len()));

@@ -150,14 +150,18 @@ impl Outbox {
             if letter.is_closed() {
                 return Ok(Closed::Before);
             }
-            let mut writes = vec![self.letters.closing(&letter, closing, now)?];
+            let mut writes = Vec::new();
+            let mut news = Vec::new();
             for notice in letter.notices() {
                 if let Some(notice) = self.notices.get(notice).await?
                     && notice.can_be_cancelled()
                 {
-                    writes.push(self.notices.stepping(&notice, &notice.cancelled(now))?);
+                    let cancelled = notice.cancelled(now);
+                    news.extend(letter::news(&cancelled));
+                    writes.push(self.notices.stepping(&notice, &cancelled)?);
                 }
             }
+            writes.push(self.letters.closing(&letter, closing, news, now)?);
             match self.commit(writes).await {
                 Ok(()) => return Ok(Closed::Now),
                 Err(CommitError::Conflict(_)) => {}
