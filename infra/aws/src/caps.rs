@@ -41,17 +41,17 @@ pub struct Caps {
     client: Client,
     table: String,
     secret: Secret,
-    caps: DailyCaps,
+    most: DailyCaps,
 }
 
 impl Caps {
     /// Counters in `table`; numbers are hashed with `secret`.
-    pub const fn new(client: Client, table: String, secret: Secret, caps: DailyCaps) -> Self {
+    pub const fn new(client: Client, table: String, secret: Secret, most: DailyCaps) -> Self {
         Self {
             client,
             table,
             secret,
-            caps,
+            most,
         }
     }
 
@@ -63,12 +63,12 @@ impl Caps {
         let day = now.to_zoned(norwegian_time()).date().to_string();
         let hash = self.secret.mac("sms-cap", &[number.as_str()]);
         if !self
-            .add(&format!("number#{day}#{hash}"), self.caps.per_number, now)
+            .add(&format!("number#{day}#{hash}"), self.most.per_number, now)
             .await?
         {
             return Ok(Room::NumberFull);
         }
-        if !self.add(&format!("all#{day}"), self.caps.in_all, now).await? {
+        if !self.add(&format!("all#{day}"), self.most.in_all, now).await? {
             return Ok(Room::DayFull);
         }
         Ok(Room::Left)
