@@ -39,6 +39,9 @@ pub struct Open {
     pub until: Timestamp,
     /// What opened it.
     pub cause: Trouble,
+    /// Whether a message was taken since, and the provider still has to say what became of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_trial: bool,
 }
 
 /// What was wrong with a channel.
@@ -47,6 +50,8 @@ pub struct Open {
 pub enum Trouble {
     /// The provider takes nothing: spend limit, sending paused, account suspended, settings wrong.
     Closed,
+    /// The provider takes messages and delivers none, as its reports say: the money is spent.
+    Spent,
     /// The provider fails, or its answers are lost.
     Down,
 }
@@ -68,6 +73,8 @@ impl Circuit {
         match self.open {
             None => Admission::Go,
             Some(open) if now < open.until => Admission::Wait(open.until),
+            // Nothing bad was reported of the one that was taken.
+            Some(open) if open.on_trial => Admission::Go,
             // The others wait for what becomes of this one.
             Some(open) => Admission::Probe(self.next(Some(Open {
                 until: after(now, PROBE),
@@ -77,11 +84,25 @@ impl Circuit {
     }
 
     /// A message was taken. None, where nothing was wrong before.
-    pub fn succeeded(&self) -> Option<Self> {
-        (self.failures > 0 || self.open.is_some()).then(|| Self {
-            failures: 0,
-            ..self.next(None)
-        })
+    pub fn succeeded(&self, now: Timestamp) -> Option<Self> {
+        match self.open {
+            None if self.failures == 0 => None,
+            // That a message is taken says nothing there: its report does.
+            Some(open) if open.cause == Trouble::Spent && !open.on_trial => Some(self.next(Some(Open {
+                until: after(now, PROBE),
+                on_trial: true,
+                ..open
+            }))),
+            _ => Some(Self {
+                failures: 0,
+                ..self.next(None)
+            }),
+        }
+    }
+
+    /// Whether workers leave the channel alone at `now`, or one of them tries it.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.open.is_some_and(|open| now < after(open.until, PROBE))
     }
 
     /// A message was not taken, for a reason that lies with the channel.
@@ -89,7 +110,7 @@ impl Circuit {
     pub fn failed(&self, trouble: Trouble, now: Timestamp) -> Self {
         let failures = self.failures.saturating_add(1);
         let wait = match trouble {
-            Trouble::Closed => Some(CLOSED_FOR),
+            Trouble::Closed | Trouble::Spent => Some(CLOSED_FOR),
             // A probe that fails is failure enough.
             Trouble::Down if failures >= MOST_FAILURES || self.open.is_some() => Some(DOWN_FOR),
             Trouble::Down => None,
@@ -98,6 +119,7 @@ impl Circuit {
             since: self.open.map_or(now, |open| open.since),
             until: after(now, wait),
             cause: trouble,
+            on_trial: false,
         });
         Self {
             failures,
@@ -140,7 +162,7 @@ mod tests {
         let again = probing.failed(Trouble::Closed, at(302));
         assert_eq!(again.admit(at(303)), Admission::Wait(at(602)));
         assert_eq!(again.open.unwrap().since, at(0));
-        assert_eq!(probing.succeeded().unwrap().admit(at(303)), Admission::Go);
+        assert_eq!(probing.succeeded(at(303)).unwrap().admit(at(303)), Admission::Go);
     }
 
     #[test]
@@ -150,8 +172,8 @@ mod tests {
             circuit = circuit.failed(Trouble::Down, at(second));
             assert_eq!(circuit.admit(at(second)), Admission::Go);
         }
-        circuit = circuit.succeeded().unwrap();
-        assert_eq!((circuit.failures, circuit.succeeded()), (0, None));
+        circuit = circuit.succeeded(at(9)).unwrap();
+        assert_eq!((circuit.failures, circuit.succeeded(at(9))), (0, None));
     }
 
     #[test]
@@ -171,10 +193,32 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_that_takes_and_does_not_deliver_has_to_show_that_it_does_again() {
+        let open = Circuit::default().failed(Trouble::Spent, at(0));
+        let Admission::Probe(probing) = open.admit(at(300)) else {
+            panic!("one may try");
+        };
+        // It is taken; the others wait for what is reported of it.
+        let trial = probing.succeeded(at(301)).unwrap();
+        assert_eq!(trial.admit(at(302)), Admission::Wait(at(391)));
+        let spent = trial.failed(Trouble::Spent, at(303));
+        assert_eq!(spent.admit(at(391)), Admission::Wait(at(603)));
+        // Nothing bad is reported: all may go, and the first that is taken closes it.
+        assert_eq!(trial.admit(at(391)), Admission::Go);
+        assert_eq!(trial.succeeded(at(391)).unwrap().open, None);
+    }
+
+    #[test]
+    fn an_open_circuit_that_nobody_tries_is_no_alarm_for_ever() {
+        let open = Circuit::default().failed(Trouble::Closed, at(0));
+        assert!(open.is_open(at(389)) && !open.is_open(at(390)));
+    }
+
+    #[test]
     fn every_change_can_be_told_from_the_one_before() {
         let first = Circuit::default().failed(Trouble::Down, at(0));
         let second = first.failed(Trouble::Down, at(0));
-        let third = second.succeeded().unwrap();
+        let third = second.succeeded(at(0)).unwrap();
         assert_eq!([first.revision, second.revision, third.revision], [1, 2, 3]);
     }
 }

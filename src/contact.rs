@@ -136,13 +136,16 @@ impl<A> ContactPoint<A> {
         self.undeliverable_since.is_none()
     }
 
+    /// When the person last said that it is right: the later of updated and verified.
+    pub fn said_at(&self) -> Timestamp {
+        self.verified_at
+            .map_or(self.updated_at, |verified| verified.max(self.updated_at))
+    }
+
     /// The moment from which the address is stale: 18 calendar months, in Norwegian time, after the later of
     /// updated and verified.
     pub fn fresh_until(&self) -> Timestamp {
-        let since = self
-            .verified_at
-            .map_or(self.updated_at, |verified| verified.max(self.updated_at));
-        let oslo = since.to_zoned(norwegian_time());
+        let oslo = self.said_at().to_zoned(norwegian_time());
         // Adding months fails only at the end of year 9999: such an address never gets stale.
         oslo.checked_add(FRESH_MONTHS.months())
             .map_or(Timestamp::MAX, |until| until.timestamp())

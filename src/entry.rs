@@ -131,6 +131,14 @@ impl Registration {
         }
     }
 
+    /// When the person last said that the address of a channel is right.
+    pub fn said_at(&self, channel: Channel) -> Option<Timestamp> {
+        match channel {
+            Channel::Sms => self.mobile.as_ref().map(ContactPoint::said_at),
+            Channel::Email => self.email.as_ref().map(ContactPoint::said_at),
+        }
+    }
+
     /// Whether messages on a channel get there, as far as is known.
     pub fn is_reachable(&self, channel: Channel) -> bool {
         match channel {

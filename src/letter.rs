@@ -351,9 +351,13 @@ impl Letter {
 
     /// Whether notice was given: a reminder is a second word, not a first.
     pub fn was_told(&self) -> bool {
-        self.steps().any(|(_, step)| {
-            !step.reminder && matches!(step.outcome, Outcome::Sent | Outcome::Delivered | Outcome::Unknown)
-        })
+        let first_words = self.notices().into_iter().filter_map(|notice| {
+            let last = self.steps().filter(|(_, step)| step.notice == notice).last();
+            last.map(|(_, step)| step).filter(|step| !step.reminder)
+        });
+        first_words
+            .into_iter()
+            .any(|step| matches!(step.outcome, Outcome::Sent | Outcome::Delivered | Outcome::Unknown))
     }
 
     /// What language to write in: the person's own choice, else the letter's, else the register's.

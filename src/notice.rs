@@ -4,7 +4,7 @@
 //! write it only on the epoch it read; and between "about to call the provider" and "the provider answered" stands
 //! `Sending`, from which nobody sends again: a worker lost there leaves the notice `Unknown`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -355,6 +355,8 @@ impl Notice {
     }
 
     fn waiting_until(&self, at: Timestamp) -> Self {
+        // In whole milliseconds, as the index has it: else the tick would look a moment too early.
+        let at = at.round(Unit::Millisecond).unwrap_or(at);
         let at = decent(&self.message, self.channel, at);
         self.step(State::Waiting {
             not_before: at,

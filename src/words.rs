@@ -65,12 +65,29 @@ fn words(text: &str, length: RangeInclusive<usize>) -> Result<String, NotWords> 
 
 /// Whether an identity number stands in a text: in one piece, or as people write it, the date apart from the rest.
 pub fn names_a_person(text: &str) -> bool {
-    let runs: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).collect();
+    let text: String = text.chars().map(ascii_digit).collect();
+    let runs: Vec<&str> = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|run| !run.is_empty())
+        .collect();
     let names_one = |digits: String| PersonIdentifier::try_from(digits).is_ok();
     runs.iter().any(|run| names_one((*run).to_owned()))
         || runs
             .windows(2)
             .any(|pair| pair[0].len() == 6 && names_one(pair.concat()))
+}
+
+/// A digit of another script as the one it stands for; anything else as it is.
+fn ascii_digit(c: char) -> char {
+    // Arabic-Indic, Persian, Devanagari, full-width.
+    let zeros = ['\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
+    zeros
+        .into_iter()
+        .find_map(|zero| {
+            let digit = u32::from(c).checked_sub(u32::from(zero))?;
+            char::from_digit(digit, 10)
+        })
+        .unwrap_or(c)
 }
 
 #[cfg(test)]
@@ -86,7 +103,16 @@ mod tests {
     #[test]
     fn a_text_that_names_a_person_or_does_not_fit_is_refused() {
         let long = "x".repeat(101);
-        for text in ["", " ", "a\nb", "20914695016", "case 209146 95016", &long] {
+        for text in [
+            "",
+            " ",
+            "a\nb",
+            "20914695016",
+            "case 209146 95016",
+            "209146 - 95016",
+            "２０９１４６９５０１６",
+            &long,
+        ] {
             assert_eq!(Reference::parse(text), Err(NotWords), "{text}");
         }
         assert_eq!(Purpose::parse("no"), Err(NotWords));

@@ -536,6 +536,8 @@ impl Effects {
             (Update::Set(address), Some(same)) if same.address == address => {
                 let channel = address.into().channel();
                 if same.undeliverable_since.take().is_some() {
+                    // A report from before this word is old news.
+                    same.verified_at = Some(now);
                     self.events.push(Event::ContactDeliverableAgain { channel });
                 }
                 // Whoever saves what has gone stale says that it is still right.

@@ -176,8 +176,7 @@ proptest! {
                 Step::Pass(seconds) => now = later(now, SignedDuration::from_secs(seconds.into())),
                 Step::Tick => match stored.wake(now, REQUEUE) {
                     Wake::Nothing => {}
-                    Wake::Enqueue(new) | Wake::Settle(new) => stored = new,
-                    Wake::Postpone(new) => stored = new,
+                    Wake::Enqueue(new) | Wake::Settle(new) | Wake::Postpone(new) => stored = new,
                     Wake::Follow => stored = stored.follow(next(), now).unwrap().0,
                 },
                 Step::Claim => {

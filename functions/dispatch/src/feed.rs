@@ -19,6 +19,8 @@ use crate::App;
 
 /// DynamoDB's limit on one transaction.
 const MOST_WRITES: usize = 100;
+/// Letters looked at for one transaction: each brings two writes at the least.
+const TOGETHER: usize = 49;
 /// Tries to write a feed's next entries while others do.
 const MAX_RACES: u32 = 20;
 /// Letters read at once.
@@ -85,21 +87,20 @@ async fn feed_one(
     let mut races = 0;
     while !letters.is_empty() {
         // Read after the one that wrote before, whose news are not ours to write again.
+        let rest = letters.split_off(letters.len().min(TOGETHER));
         let mut unfed = Vec::new();
-        for read in read(app, letters.clone()).await {
+        for read in read(app, std::mem::replace(&mut letters, rest)).await {
             match read {
                 Ok(stored) => unfed.push(stored),
                 Err(error) => failed.push(error),
             }
         }
-        letters = unfed.iter().map(|stored| stored.letter.id).collect();
-        let Some(batch) = batch(&unfed) else { break };
+        let Some(batch) = batch(&unfed) else { continue };
+        let left = unfed.iter().skip(batch.len()).map(|stored| stored.letter.id);
         match write(app, &feed, batch).await {
-            Ok(()) => {
-                let written: Vec<_> = batch.iter().map(|stored| stored.letter.id).collect();
-                letters.retain(|id| !written.contains(id));
-            }
+            Ok(()) => letters.extend(left),
             Err(CommitError::Conflict(_)) if races < MAX_RACES => {
+                letters.extend(unfed.iter().map(|stored| stored.letter.id));
                 races += 1;
                 retry::wait(races, Duration::from_millis(5), Duration::from_millis(200)).await;
             }
@@ -108,6 +109,7 @@ async fn feed_one(
                     CommitError::Store(error) => error,
                     CommitError::Conflict(_) => StoreError::Unavailable("races for a feed".to_owned()),
                 };
+                letters.extend(unfed.iter().map(|stored| stored.letter.id));
                 failed.extend(letters.into_iter().map(|id| (id, error.clone())));
                 break;
             }

@@ -7,13 +7,15 @@
 mod feed;
 mod settings;
 
+use std::time::Duration;
+
 use aws_lambda_events::event::dynamodb;
 use futures_util::{StreamExt as _, stream};
 use infra_aws::{
     circuits::Circuits,
     error::StoreError,
     feed::Feed,
-    notices::DUE_BUCKETS,
+    notices::{Cursor, DUE_BUCKETS},
     outbox::{Outbox, Stored},
     queues::SendQueues,
 };
@@ -26,15 +28,17 @@ use mailbox_register::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use settings::Settings;
 
 /// How long a queued notice may stay without a worker before the tick queues it again.
 pub const REQUEUE: SignedDuration = SignedDuration::from_mins(15);
-/// Notices of one bucket in one page, and pages in one tick: a backlog is worked off by several ticks.
+/// Notices of one bucket in one page.
 const PAGE: i32 = 100;
-const MAX_PAGES: u32 = 20;
+/// How long a tick works: a backlog is worked off by several, each of which is over before Lambda ends it.
+const TICK_TIME: Duration = Duration::from_secs(30);
 /// Buckets worked on at once, and notices of each: together as many connections as a small function can hold.
 const BUCKETS_AT_ONCE: usize = 16;
 const AT_ONCE: usize = 4;
@@ -183,12 +187,11 @@ fn table_of(stream: Option<&str>) -> Option<&str> {
 }
 
 async fn tick(app: &App) -> Result<(), TickFailed> {
-    let buckets = stream::iter(0..DUE_BUCKETS)
-        .map(|bucket| tick_bucket(app, bucket))
-        .buffer_unordered(BUCKETS_AT_ONCE);
-    let mut errors: Vec<_> = buckets.flat_map(stream::iter).collect().await;
+    let until = Instant::now() + TICK_TIME;
+    // First what is short, so that a backlog does not hide it.
+    let mut errors = show_circuits(app).await;
     errors.extend(feed::tick(app).await);
-    errors.extend(show_circuits(app).await);
+    errors.extend(tick_outbox(app, until).await);
     match errors.last() {
         None => Ok(()),
         Some(last) => Err(TickFailed {
@@ -198,43 +201,76 @@ async fn tick(app: &App) -> Result<(), TickFailed> {
     }
 }
 
-/// Works a bucket off and gives what failed. One bad notice does not stop its neighbours.
-async fn tick_bucket(app: &App, bucket: u8) -> Vec<StoreError> {
+/// Works the outbox off, a page of each bucket in turn, and gives what failed. What there is no time for the next tick
+/// begins with.
+async fn tick_outbox(app: &App, until: Instant) -> Vec<StoreError> {
     let mut errors = Vec::new();
-    let mut after = None;
-    for _ in 0..MAX_PAGES {
-        let page = match app
-            .outbox
-            .notices
-            .due(bucket, app.clock.now(), PAGE, after.take())
-            .await
-        {
-            Ok(page) => page,
-            Err(error) => {
-                errors.push(error);
-                break;
-            }
-        };
-        if let Some(oldest) = page.rows.iter().flatten().next() {
-            let waited = app.clock.now().duration_since(oldest.at);
-            metrics::histogram!("OldestDueSeconds").record(waited.as_secs_f64());
-        }
-        let results = stream::iter(page.rows)
-            .map(async |due| wake_by_id(app, due?.notice).await)
-            .buffer_unordered(AT_ONCE)
-            .collect::<Vec<_>>()
+    let mut oldest = 0.0_f64;
+    let first = app.clock.now().as_second() / 60;
+    let first = u8::try_from(first.rem_euclid(i64::from(DUE_BUCKETS))).unwrap_or(0);
+    let mut open: Vec<(u8, Option<Cursor>)> = (0..DUE_BUCKETS)
+        .map(|bucket| ((first + bucket) % DUE_BUCKETS, None))
+        .collect();
+    while !open.is_empty() && Instant::now() < until {
+        let pages: Vec<_> = stream::iter(open)
+            .map(|(bucket, after)| tick_page(app, bucket, after, until))
+            .buffered(BUCKETS_AT_ONCE)
+            .collect()
             .await;
-        // Rows that cannot be read keep nobody behind them waiting; a store or a queue that is down ends the tick.
-        let is_down = results
-            .iter()
-            .all(|result| matches!(result, Err(StoreError::Unavailable(_))));
-        errors.extend(results.into_iter().filter_map(Result::err));
-        after = page.next;
-        if after.is_none() || is_down {
-            break;
+        open = Vec::new();
+        for page in pages {
+            oldest = oldest.max(page.oldest);
+            errors.extend(page.errors);
+            open.extend(page.next.map(|next| (page.bucket, Some(next))));
         }
     }
+    metrics::histogram!("OldestDueSeconds").record(oldest);
     errors
+}
+
+/// What became of a page of a bucket.
+struct Page {
+    bucket: u8,
+    /// How long its first notice has been due, in seconds.
+    oldest: f64,
+    errors: Vec<StoreError>,
+    next: Option<Cursor>,
+}
+
+/// Works a page of a bucket off. One bad notice does not stop its neighbours.
+async fn tick_page(app: &App, bucket: u8, after: Option<Cursor>, until: Instant) -> Page {
+    let mut done = Page {
+        bucket,
+        oldest: 0.0,
+        errors: Vec::new(),
+        next: None,
+    };
+    if Instant::now() >= until {
+        return done;
+    }
+    let page = match app.outbox.notices.due(bucket, app.clock.now(), PAGE, after).await {
+        Ok(page) => page,
+        Err(error) => {
+            done.errors.push(error);
+            return done;
+        }
+    };
+    if let Some(oldest) = page.rows.iter().flatten().next() {
+        done.oldest = app.clock.now().duration_since(oldest.at).as_secs_f64();
+    }
+    let results = stream::iter(page.rows)
+        .map(async |due| wake_by_id(app, due?.notice).await)
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    // Rows that cannot be read keep nobody behind them waiting; a store or a queue that is down ends the bucket's tick.
+    let is_down = !results.is_empty()
+        && results
+            .iter()
+            .all(|result| matches!(result, Err(StoreError::Unavailable(_))));
+    done.errors.extend(results.into_iter().filter_map(Result::err));
+    done.next = page.next.filter(|_| !is_down);
+    done
 }
 
 async fn wake_by_id(app: &App, id: NoticeId) -> Result<(), StoreError> {
@@ -250,8 +286,9 @@ async fn show_circuits(app: &App) -> Vec<StoreError> {
     for channel in Channel::ALL {
         match app.circuits.get(channel).await {
             Ok(circuit) => {
-                let open = if circuit.open.is_some() { 1.0 } else { 0.0 };
-                metrics::gauge!("CircuitOpen", "channel" => channel.as_str()).set(open);
+                // Counted, not shown as a gauge: that would be shown again with every event.
+                let open = u64::from(circuit.is_open(app.clock.now()));
+                metrics::counter!("CircuitOpen", "channel" => channel.as_str()).increment(open);
             }
             Err(error) => errors.push(error),
         }

@@ -91,7 +91,7 @@ impl Announce {
                     "private" => Ok(Sector::Private),
                     _ => Err(Kind::InvalidValue),
                 });
-                let name_may_be_shown = reading.truth("sender/nameMayBeShown", sender.name_may_be_shown);
+                let name_may_be_shown = reading.truth("sender/nameMayBeShown", &sender.name_may_be_shown);
                 organisation
                     .zip(sector)
                     .zip(name_may_be_shown)
@@ -106,13 +106,15 @@ impl Announce {
             Reference::parse(text).map_err(|_| Kind::InvalidReference)
         });
         let available_from = reading.optional("availableFrom", self.available_from, |text| {
-            text.parse::<Timestamp>().map_err(|_| Kind::InvalidValue)
+            // RFC 3339 and no more: the reader would take a time zone's name in brackets too.
+            let read = text.parse::<Timestamp>().ok().filter(|_| !text.contains('['));
+            read.ok_or(Kind::InvalidValue)
         });
         let language = reading.optional("language", self.language, |text| {
             text.parse().map_err(|_| Kind::UnknownLanguage)
         });
-        let legal_notice = reading.truth("legalNotice", self.legal_notice);
-        let remind = reading.truth("remind", self.remind);
+        let legal_notice = reading.truth("legalNotice", &self.legal_notice);
+        let remind = reading.truth("remind", &self.remind);
         if let (Some(sender), Some(true)) = (sender, legal_notice)
             && sender.sector == Sector::Private
         {

@@ -35,17 +35,13 @@ impl FromRequestParts<SharedApp> for Announcer {
             .await?
             .with(Scope::LettersWrite)?;
         let (organisation, now) = (machine.organisation, app.clock.now());
-        let role = match app.directory.provider_of(organisation, now).await.or_unavailable()? {
-            Some(provider) => Role::Provider(provider.id),
-            None => {
-                app.directory
-                    .agency(organisation, now)
-                    .await
-                    .or_unavailable()?
-                    .ok_or(Kind::Forbidden)?;
-                Role::Agency
-            }
-        };
+        if let Some(provider) = app.directory.provider_of(organisation, now).await.or_unavailable()? {
+            let role = Role::Provider(provider.id);
+            return Ok(Self { machine, role });
+        }
+        let agency = app.directory.agency(organisation, now).await.or_unavailable()?;
+        agency.ok_or(Kind::Forbidden)?;
+        let role = Role::Agency;
         Ok(Self { machine, role })
     }
 }

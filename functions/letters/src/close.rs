@@ -4,7 +4,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use infra_aws::{letters::Closing, outbox::Closed};
@@ -14,34 +14,38 @@ use infra_edge::{
     request::IdempotencyKey,
     unavailable::OrUnavailable as _,
 };
-use mailbox_register::caller::Machine;
+use mailbox_register::{caller::Machine, letter::LetterId};
 
-use crate::{App, SharedApp, callers::Announcer, view::LetterView};
+use crate::{
+    App, SharedApp,
+    callers::Announcer,
+    view::{LetterView, Named},
+};
 
 /// The person has opened the letter: there is no reminder.
 pub(crate) async fn opened(
     Announcer { machine, .. }: Announcer,
     State(app): State<SharedApp>,
-    Path(id): Path<String>,
+    Named(id): Named,
     _: Option<IdempotencyKey>,
     _: Option<Body<Nothing>>,
 ) -> Result<Response, Problem> {
-    app.close(&machine, &id, Closing::Opened).await
+    app.close(&machine, id, Closing::Opened).await
 }
 
 /// The letter is called off: what has not been sent is not.
 pub(crate) async fn cancel(
     Announcer { machine, .. }: Announcer,
     State(app): State<SharedApp>,
-    Path(id): Path<String>,
+    Named(id): Named,
     _: Option<IdempotencyKey>,
     _: Option<Body<Nothing>>,
 ) -> Result<Response, Problem> {
-    app.close(&machine, &id, Closing::Cancelled).await
+    app.close(&machine, id, Closing::Cancelled).await
 }
 
 impl App {
-    async fn close(&self, machine: &Machine, id: &str, closing: Closing) -> Result<Response, Problem> {
+    async fn close(&self, machine: &Machine, id: LetterId, closing: Closing) -> Result<Response, Problem> {
         let letter = self.own_letter(machine, id).await?;
         let closed = self
             .outbox

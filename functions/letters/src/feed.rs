@@ -26,7 +26,7 @@ pub(crate) struct Page {
 }
 
 #[derive(Serialize)]
-struct Changes {
+struct PageView {
     changes: Vec<ChangeView>,
     /// What to ask for next time as `after`.
     last: u64,
@@ -60,11 +60,12 @@ pub(crate) async fn show(
         return Err(Kind::InvalidParameter.into());
     }
     let entries: Vec<Numbered<FeedEntry>> = app.feed.after(&feed, after, limit.into()).await.or_unavailable()?;
-    let last = entries.last().map_or(after, |entry| entry.sequence);
+    // What has run out is behind whoever asks for it: the head was read first, so nothing newer is passed over.
+    let last = entries.last().map_or(head, |entry| entry.sequence);
     let changes = entries
         .into_iter()
         .map(|Numbered { sequence, entry }| ChangeView { sequence, entry })
         .collect();
     let more = last < head;
-    Ok(Json(Changes { changes, last, more }).into_response())
+    Ok(Json(PageView { changes, last, more }).into_response())
 }

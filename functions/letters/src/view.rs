@@ -2,7 +2,8 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{FromRequestParts, Path, State},
+    http::request::Parts,
     response::{IntoResponse as _, Response},
 };
 use infra_edge::{
@@ -169,20 +170,34 @@ impl NoticeView {
     }
 }
 
+/// The letter that a path names.
+pub(crate) struct Named(pub(crate) LetterId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is no identity is that of no letter.
+        let Ok(Path(id)) = Path::<Uuid>::from_request_parts(parts, state).await else {
+            return Err(Kind::NotFound.into());
+        };
+        Ok(Self(LetterId(id)))
+    }
+}
+
 /// Shows a letter to the organisation that announced it.
 pub(crate) async fn show(
     Announcer { machine, .. }: Announcer,
     State(app): State<SharedApp>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
-    let letter = app.own_letter(&machine, &id).await?;
+    let letter = app.own_letter(&machine, id).await?;
     Ok(Json(LetterView::of(&letter)).into_response())
 }
 
 impl App {
     /// A letter that the organisation announced. Somebody else's is not there.
-    pub(crate) async fn own_letter(&self, machine: &Machine, id: &str) -> Result<Letter, Problem> {
-        let id = LetterId(Uuid::try_parse(id).map_err(|_| Kind::NotFound)?);
+    pub(crate) async fn own_letter(&self, machine: &Machine, id: LetterId) -> Result<Letter, Problem> {
         let stored = self.outbox.letters.get(id).await.or_unavailable()?;
         let letter = stored.map(|stored| stored.letter).ok_or(Kind::NotFound)?;
         if letter.announcement.announced_by != machine.organisation {

@@ -1,6 +1,11 @@
 //! Whether a channel is to be used now: its circuit, the day's caps, and this worker's pace.
 
-use infra_aws::{caps::Room, error::StoreError, retry, sending::SendError};
+use infra_aws::{
+    caps::{Counted, Room},
+    error::StoreError,
+    retry,
+    sending::SendError,
+};
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     circuit::{Admission, Circuit, Trouble},
@@ -17,8 +22,8 @@ const DAY_FULL: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whether a message may be handed over.
 pub(crate) enum Admitted {
-    /// It may; how the channel stood then.
-    Go(Circuit),
+    /// It may; how the channel stood then, and what was counted for it.
+    Go(Circuit, Option<Counted>),
     /// It may not: what becomes of the notice.
     Not(Notice),
 }
@@ -38,32 +43,37 @@ pub(crate) async fn admit(app: &App, claimed: &Notice, ready: &Ready) -> Result<
     let now = app.clock.now();
     let channel = claimed.channel;
     let read = app.circuits.get(channel).await?;
-    let circuit = match read.admit(now) {
-        Admission::Go => read,
-        Admission::Wait(until) => return Ok(Admitted::Not(waiting(claimed, until, now))),
-        Admission::Probe(probing) => {
-            if !app.circuits.step(channel, &read, &probing).await? {
-                // Another worker tries.
-                return Ok(Admitted::Not(waiting(claimed, now, now)));
+    let admission = read.admit(now);
+    if let Admission::Wait(until) = admission {
+        return Ok(Admitted::Not(waiting(claimed, until, now)));
+    }
+    // Before the one that tries is found: it must be one that goes out.
+    let counted = match ready {
+        Ready::Email(..) => None,
+        Ready::Sms(number, _) => match app.caps.count(number, &claimed.message, now).await? {
+            Room::Left(counted) => Some(counted),
+            Room::NumberFull => {
+                metrics::counter!("SmsNumberFull").increment(1);
+                return Ok(Admitted::Not(claimed.failed(Failure::TooMany, now)));
             }
-            tracing::warn!(channel = channel.as_str(), notice = %claimed.id, "one message tries a channel that was left alone");
-            probing
-        }
+            Room::DayFull => {
+                metrics::counter!("SmsDayFull").increment(1);
+                return Ok(Admitted::Not(claimed.postponed(DAY_FULL, now)));
+            }
+        },
     };
-    let Ready::Sms(number, _) = ready else {
-        return Ok(Admitted::Go(circuit));
+    let Admission::Probe(probing) = admission else {
+        return Ok(Admitted::Go(read, counted));
     };
-    Ok(match app.caps.count(number, now).await? {
-        Room::Left => Admitted::Go(circuit),
-        Room::NumberFull => {
-            metrics::counter!("SmsNumberFull").increment(1);
-            Admitted::Not(claimed.failed(Failure::TooMany, now))
-        }
-        Room::DayFull => {
-            metrics::counter!("SmsDayFull").increment(1);
-            Admitted::Not(claimed.postponed(DAY_FULL, now))
-        }
-    })
+    if app.circuits.step(channel, &read, &probing).await? {
+        tracing::warn!(channel = channel.as_str(), notice = %claimed.id, "one message tries a channel that was left alone");
+        return Ok(Admitted::Go(probing, counted));
+    }
+    // Another worker tries.
+    if let Some(counted) = counted {
+        app.caps.give_back(&counted).await?;
+    }
+    Ok(Admitted::Not(waiting(claimed, now, now)))
 }
 
 fn waiting(claimed: &Notice, until: Timestamp, now: Timestamp) -> Notice {
@@ -72,19 +82,32 @@ fn waiting(claimed: &Notice, until: Timestamp, now: Timestamp) -> Notice {
 }
 
 /// Notes how a channel did. `circuit` is how it stood before the call.
-pub(crate) async fn note(app: &App, channel: Channel, circuit: &Circuit, result: &Result<String, SendError>) {
-    let trouble = match result {
-        // That it is not taken lies with the message or the address, or with too many at once: the channel works.
+pub(crate) async fn note(app: &App, channel: Channel, circuit: &Circuit, trouble: Option<Trouble>) {
+    let now = app.clock.now();
+    let noted = match (trouble, circuit.succeeded(now)) {
+        (Some(trouble), _) => app.circuits.failed(channel, trouble, now).await,
+        // Only as it stood then: another may have learnt of worse meanwhile.
+        (None, Some(next)) => app.circuits.step(channel, circuit, &next).await.map(|_| false),
+        (None, None) => return,
+    };
+    match noted {
+        Ok(true) => tracing::warn!(channel = channel.as_str(), "the channel is left alone"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, channel = channel.as_str(), "how a channel did could not be noted"),
+    }
+}
+
+/// What a call's result says of the channel; none where it works.
+pub(crate) const fn trouble(result: &Result<String, SendError>) -> Option<Trouble> {
+    match result {
+        // That it is not taken lies with the message or the address, or with too many at once.
         Ok(_) | Err(SendError::AddressRefused | SendError::MessageRefused | SendError::Throttled) => None,
         Err(SendError::ChannelClosed(_)) => Some(Trouble::Closed),
         Err(SendError::Transient(_) | SendError::AnswerLost(_)) => Some(Trouble::Down),
-    };
-    if trouble.is_none() && circuit.succeeded().is_none() {
-        return;
     }
-    match app.circuits.note(channel, trouble, app.clock.now()).await {
-        Ok(None) => {}
-        Ok(Some(open)) => tracing::warn!(channel = channel.as_str(), open, "a channel's circuit"),
-        Err(error) => tracing::error!(%error, channel = channel.as_str(), "how a channel did could not be noted"),
-    }
+}
+
+/// Whether a message certainly did not go out.
+pub(crate) const fn was_not_taken(result: &Result<String, SendError>) -> bool {
+    !matches!(result, Ok(_) | Err(SendError::AnswerLost(_)))
 }

@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use leaky_bucket::RateLimiter;
 use mailbox_register::{
     contact::{Address, Channel},
-    notice::{Failure, Notice, NoticeId, State},
+    notice::{Failure, Message, Notice, NoticeId, State},
     secret::Secret,
     texts::OwnerName,
 };
@@ -131,33 +131,60 @@ pub async fn send(app: &App, id: NoticeId) -> Result<(), StoreError> {
         Ok(ready) => ready,
         Err(next) => return settle(app, &claimed, &next).await,
     };
-    let circuit = match channel::admit(app, &claimed, &ready).await? {
-        Admitted::Go(circuit) => circuit,
+    let (circuit, counted) = match channel::admit(app, &claimed, &ready).await? {
+        Admitted::Go(circuit, counted) => (circuit, counted),
         Admitted::Not(next) => return settle(app, &claimed, &next).await,
     };
-    // From here on the message may have gone out: nobody sends it again on this channel.
-    let now = app.clock.now();
-    let Some(sending) = claimed.sending(now) else {
+    let called = hand_over(app, &claimed, &ready).await;
+    let may_have_gone_out = matches!(&called, Ok(Some((_, result))) if !channel::was_not_taken(result));
+    if let Some(counted) = counted.filter(|_| !may_have_gone_out)
+        && let Err(error) = app.caps.give_back(&counted).await
+    {
+        tracing::warn!(%error, "a message that did not go out stays counted");
+    }
+    let Some((sending, result)) = called? else {
         return Ok(());
     };
-    if app.outbox.settle(&claimed, &sending, now).await? == Stored::FencedOff {
-        return Ok(());
-    }
-    if sending.wake_at().is_none_or(|until| app.clock.now() >= until) {
-        // This worker was stopped for a while. Others count the notice as lost, so it must stay so.
-        return Ok(());
-    }
-    let result = match &ready {
-        Ready::Sms(to, text) => app.sms.send(&sending, to, text).await,
-        Ready::Email(to, mail) => app.email.send(&sending, to, mail).await,
-    };
-    channel::note(app, sending.channel, &circuit, &result).await;
+    let trouble = channel::trouble(&result);
     let next = outcome(app, &sending, &ready.address(), result).await;
     if let Err(error) = settle(app, &sending, &next).await {
         // The tick will find it in `Sending` and settle it as unknown: the one thing that is true.
         tracing::error!(%error, notice = %id, "what became of a message could not be stored");
     }
+    channel::note(app, sending.channel, &circuit, trouble).await;
     Ok(())
+}
+
+/// Calls the provider, once; none if this worker may not, or need not any more.
+async fn hand_over(
+    app: &App,
+    claimed: &Notice,
+    ready: &Ready,
+) -> Result<Option<(Notice, Result<String, SendError>)>, StoreError> {
+    // From here on the message may have gone out: nobody sends it again on this channel.
+    let now = app.clock.now();
+    let Some(sending) = claimed.sending(now) else {
+        return Ok(None);
+    };
+    if app.outbox.settle(claimed, &sending, now).await? == Stored::FencedOff {
+        return Ok(None);
+    }
+    // Whoever opened or called off the letter and saw this notice elsewhere has not called it off.
+    if let Message::Letter { letter, .. } = sending.message
+        && prepare::wanted(app, letter).await?.is_none()
+    {
+        settle(app, &sending, &sending.cancelled(now)).await?;
+        return Ok(None);
+    }
+    if sending.wake_at().is_none_or(|until| app.clock.now() >= until) {
+        // This worker was stopped for a while. Others count the notice as lost, so it must stay so.
+        return Ok(None);
+    }
+    let result = match ready {
+        Ready::Sms(to, text) => app.sms.send(&sending, to, text).await,
+        Ready::Email(to, mail) => app.email.send(&sending, to, mail).await,
+    };
+    Ok(Some((sending, result)))
 }
 
 /// Takes a notice on a lease; none if another has it, or nothing is to be done.
@@ -232,7 +259,7 @@ async fn mark_undeliverable(app: &App, notice: &Notice, address: &Address, now: 
     let is_it = |current: &Address| current == address;
     let marked = app
         .register
-        .mark_undeliverable(&notice.person, notice.channel, is_it, now);
+        .mark_undeliverable(&notice.person, notice.channel, is_it, now, now);
     match marked.await {
         Ok(true) => metrics::counter!("AddressesUndeliverable", "channel" => notice.channel.as_str()).increment(1),
         Ok(false) => {}

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     code::{Code, IssuedFor},
     contact::{Address, EmailAddress, MobileNumber},
+    entry::{Entry, Registration},
     language::Language,
     letter::{self, Letter, LetterId, Outcome, Sender},
     notice::{Failure, Message, Notice},
@@ -109,7 +110,7 @@ async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Lan
 }
 
 /// The letter, unless it was opened, called off, or is gone.
-async fn wanted(app: &App, id: LetterId) -> Result<Option<Letter>, StoreError> {
+pub(crate) async fn wanted(app: &App, id: LetterId) -> Result<Option<Letter>, StoreError> {
     let stored = app.outbox.letters.get(id).await?;
     Ok(stored.map(|stored| stored.letter).filter(|letter| !letter.is_closed()))
 }
@@ -143,25 +144,42 @@ async fn reach_for_letter(
         Ok(channels) => channels,
         Err(reason) => return Ok(Err(notice.failed(reason.into(), now))),
     };
-    // What follows a failure on one channel has only this one left.
-    let usable = if notice.follows.is_some() {
-        channels.contains(&notice.channel)
-    } else {
-        channels.first() == Some(&notice.channel)
-    };
-    if !usable {
-        return Ok(Err(if notice.follows.is_some() {
-            notice.failed(Failure::NoAddress, now)
-        } else {
-            notice.moved(now)
-        }));
+    let registration = entry.and_then(Entry::registration);
+    if !is_told_by_a_provider_of_the_person(app, letter, registration, now).await? {
+        return Ok(Err(notice.cancelled(now)));
     }
-    let registration = entry.and_then(|entry| entry.registration());
+    if notice.follows.is_none() {
+        if channels.first() != Some(&notice.channel) {
+            return Ok(Err(notice.moved(now)));
+        }
+    } else if !channels.contains(&notice.channel) {
+        // What follows a failure on one channel has only this one left.
+        let reason = match registration {
+            Some(registration) if registration.address(notice.channel).is_none() => Failure::NoAddress,
+            Some(registration) if !registration.is_reachable(notice.channel) => Failure::Undeliverable,
+            _ => Failure::Stale,
+        };
+        return Ok(Err(notice.failed(reason, now)));
+    }
     let reached = registration.and_then(|registration| {
         let address = registration.address(notice.channel)?;
         Some((letter.language(registration), address))
     });
     Ok(reached.ok_or_else(|| notice.failed(Failure::NoAddress, now)))
+}
+
+/// Whether a letter that a provider announced still has a mailbox of that provider to be in: people leave.
+async fn is_told_by_a_provider_of_the_person(
+    app: &App,
+    letter: &Letter,
+    registration: Option<&Registration>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let announced_by = letter.announcement.announced_by;
+    let Some(provider) = app.directory.provider_of(announced_by, now).await? else {
+        return Ok(true);
+    };
+    Ok(registration.is_some_and(|registration| registration.mailboxes.of(&provider.id).is_some()))
 }
 
 /// The name of whoever wrote the letter, as the directory has it; none where it may not be named.

@@ -152,7 +152,7 @@ async fn apply(app: &App, report: &Report) -> Result<(), StoreError> {
     let now = app.clock.now();
     if report.quota_exhausted {
         // SNS takes messages on and delivers none: no answer to a call says so.
-        app.circuits.note(Channel::Sms, Some(Trouble::Closed), now).await?;
+        app.circuits.failed(Channel::Sms, Trouble::Spent, now).await?;
         metrics::counter!("ChannelClosed", "channel" => Channel::Sms.as_str()).increment(1);
     }
     let (notice, message_id) = match &report.about {
@@ -174,7 +174,7 @@ async fn apply(app: &App, report: &Report) -> Result<(), StoreError> {
         let is_it = |address: &Address| reported.is(address);
         let marked = app
             .register
-            .mark_undeliverable(&notice.person, notice.channel, is_it, now);
+            .mark_undeliverable(&notice.person, notice.channel, is_it, report.at, now);
         if marked.await? {
             metrics::counter!("AddressesUndeliverable", "channel" => notice.channel.as_str()).increment(1);
         }

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     contact::{MobileNumber, norwegian_time},
+    notice::Message,
     secret::Secret,
 };
 
@@ -25,15 +26,19 @@ pub struct DailyCaps {
 }
 
 /// Whether one more may go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Room {
-    /// It may.
-    Left,
+    /// It may, and is counted.
+    Left(Counted),
     /// This number has had enough today.
     NumberFull,
     /// So many have gone out today that something must be wrong.
     DayFull,
 }
+
+/// What was counted for a message, to be given back if it does not go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted(Vec<String>);
 
 /// The counters in the table `sending`.
 #[derive(Debug, Clone)]
@@ -55,23 +60,52 @@ impl Caps {
         }
     }
 
-    /// Counts one message to a number, if there is room for it. What is counted and then not sent stays counted.
+    /// Counts one message to a number, if there is room for it.
+    ///
+    /// Letters leave a tenth of the room to what the person asked for: codes must come. A word to a former address is
+    /// counted for no number: whoever takes an entry over could fill it first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn count(&self, number: &MobileNumber, now: Timestamp) -> Result<Room, StoreError> {
-        let day = now.to_zoned(norwegian_time()).date().to_string();
-        let hash = self.secret.mac("sms-cap", &[number.as_str()]);
-        if !self
-            .add(&format!("number#{day}#{hash}"), self.most.per_number, now)
-            .await?
-        {
-            return Ok(Room::NumberFull);
-        }
-        if !self.add(&format!("all#{day}"), self.most.in_all, now).await? {
+    pub async fn count(&self, number: &MobileNumber, message: &Message, now: Timestamp) -> Result<Room, StoreError> {
+        let most = |cap: u32| match message {
+            Message::Letter { .. } => cap - cap / 10,
+            Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => cap,
+        };
+        let day = now.to_zoned(norwegian_time()).date();
+        let in_all = format!("all#{day}");
+        if !self.add(&in_all, most(self.most.in_all), now).await? {
             return Ok(Room::DayFull);
         }
-        Ok(Room::Left)
+        let mut counted = Counted(vec![in_all]);
+        if !matches!(message, Message::AddressChanged { .. }) {
+            let hash = self.secret.mac("sms-cap", &[number.as_str()]);
+            let of_number = format!("number#{day}#{hash}");
+            if !self.add(&of_number, most(self.most.per_number), now).await? {
+                self.give_back(&counted).await?;
+                return Ok(Room::NumberFull);
+            }
+            counted.0.push(of_number);
+        }
+        Ok(Room::Left(counted))
+    }
+
+    /// Gives back what was counted for a message that did not go out.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it then stays counted.
+    pub async fn give_back(&self, counted: &Counted) -> Result<(), StoreError> {
+        for key in &counted.0 {
+            self.client
+                .update_item()
+                .table_name(&self.table)
+                .key("what", text(key))
+                .update_expression("ADD messages :less")
+                .expression_attribute_values(":less", number(-1))
+                .send()
+                .await?;
+        }
+        Ok(())
     }
 
     async fn add(&self, key: &str, cap: u32, now: Timestamp) -> Result<bool, StoreError> {

@@ -1,6 +1,6 @@
 //! Each channel's circuit, shared by all workers.
 
-use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use mailbox_register::{
     circuit::{Circuit, Trouble},
@@ -47,30 +47,20 @@ impl Circuits {
         }
     }
 
-    /// Notes how a channel did: `trouble`, or that it took a message. Says whether that opened (`true`) or closed it.
+    /// Notes that something was wrong with a channel. Says whether that opened the circuit.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note(
-        &self,
-        channel: Channel,
-        trouble: Option<Trouble>,
-        now: Timestamp,
-    ) -> Result<Option<bool>, StoreError> {
+    pub async fn failed(&self, channel: Channel, trouble: Trouble, now: Timestamp) -> Result<bool, StoreError> {
         for _ in 0..MAX_RACES {
             let read = self.get(channel).await?;
-            let next = match trouble {
-                Some(trouble) => Some(read.failed(trouble, now)),
-                None => read.succeeded(),
-            };
-            let Some(next) = next else { return Ok(None) };
+            let next = read.failed(trouble, now);
             if self.step(channel, &read, &next).await? {
-                let is_open = next.open.is_some();
-                return Ok((is_open != read.open.is_some()).then_some(is_open));
+                return Ok(next.open.is_some() && read.open.is_none());
             }
         }
         // Others note much the same.
-        Ok(None)
+        Ok(false)
     }
 
     /// Stores a circuit's next state, if no other worker was first. Says whether it was stored.
@@ -87,18 +77,17 @@ impl Circuits {
             .set_item(Some(row))
             .condition_expression("attribute_not_exists(what) OR revision = :revision")
             .expression_attribute_values(":revision", number(read.revision))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
+        let Err(error) = result else { return Ok(true) };
+        match error.as_service_error() {
+            // An earlier try of the same call may have been stored, and its answer lost.
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                let there = failed.item.clone().map(|item| item::read::<Circuit>("sending", item));
+                Ok(there.transpose()?.as_ref() == Some(next))
             }
-            Err(error) => Err(error.into()),
+            _ => Err(error.into()),
         }
     }
 }

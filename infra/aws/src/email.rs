@@ -59,6 +59,10 @@ impl EmailSender {
                     // Else the account or the sender is at fault (paused, under review, not verified): everything is
                     // refused by the same code, and no address can help it.
                     "MessageRejected" => Some(SendError::ChannelClosed(code.to_owned())),
+                    // Said with the code of "too many a second", and true until tomorrow.
+                    "Throttling" | "ThrottlingException" if message.contains("Daily message quota") => {
+                        Some(SendError::ChannelClosed("daily quota".to_owned()))
+                    }
                     "InvalidParameterValue" => Some(SendError::MessageRefused),
                     _ => None,
                 })

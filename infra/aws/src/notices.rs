@@ -230,14 +230,12 @@ fn bucket(notice: &Notice) -> u8 {
     let random = notice.id.0.as_bytes()[0];
     let lane = match notice.message {
         Message::Letter { announced_by, .. } => {
-            let number = announced_by.to_string();
-            number
-                .bytes()
-                .fold(0u8, |hash, digit| hash.wrapping_mul(31).wrapping_add(digit))
+            let number: u32 = announced_by.to_string().parse().unwrap_or_default();
+            u8::try_from(number % u32::from(LANES)).unwrap_or_default()
         }
-        _ => random / WIDTH,
+        _ => random / WIDTH % LANES,
     };
-    lane % LANES * WIDTH + random % WIDTH
+    lane * WIDTH + random % WIDTH
 }
 
 #[cfg(test)]

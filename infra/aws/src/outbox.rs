@@ -118,7 +118,8 @@ impl Outbox {
                 match self.commit(writes).await {
                     Ok(()) => true,
                     Err(CommitError::Conflict(Part::Notice)) => false,
-                    Err(CommitError::Conflict(_)) => return Err(StoreError::Unreadable("letters")),
+                    // There is no letter any more to add it to: the notice still comes to its end.
+                    Err(CommitError::Conflict(_)) => self.notices.step(read, next).await?,
                     Err(CommitError::Store(error)) => return Err(error),
                 }
             }

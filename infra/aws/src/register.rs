@@ -231,8 +231,9 @@ impl Register {
         Ok(writes)
     }
 
-    /// Notes that nothing reaches a person's address on a channel any more, if `is_it` says that it is that address: a
-    /// late report of an earlier one says nothing of the one that is there now. Says whether that was news.
+    /// Notes that nothing reaches a person's address on a channel any more, as was seen at `seen_at`, if `is_it` says that
+    /// it is that address: a late report of an earlier one says nothing of the one that is there now, nor does one from
+    /// before the person last said that it is right. Says whether that was news.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -241,6 +242,7 @@ impl Register {
         person: &PersonKey,
         channel: Channel,
         is_it: impl Fn(&Address) -> bool,
+        seen_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         for race in 0..MAX_RACES {
@@ -253,6 +255,7 @@ impl Register {
             let address = stored
                 .entry
                 .registration()
+                .filter(|registration| registration.said_at(channel).is_some_and(|said_at| said_at <= seen_at))
                 .and_then(|registration| registration.address(channel))
                 .filter(&is_it);
             let Some(address) = address else {

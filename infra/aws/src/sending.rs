@@ -62,15 +62,19 @@ where
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
             match service.err().code() {
-                Some("Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException") => {
-                    SendError::Throttled
-                }
-                Some(code) => refused(code, service.err().message().unwrap_or_default()).unwrap_or(match status {
-                    // "Try again later": said before anything was taken.
-                    429 | 503 => SendError::Transient(cause),
-                    // A fault on their side says nothing of how far they got.
-                    500.. => SendError::AnswerLost(cause),
-                    _ => SendError::ChannelClosed(cause),
+                Some(code) => refused(code, service.err().message().unwrap_or_default()).unwrap_or(match code {
+                    "Throttled"
+                    | "Throttling"
+                    | "ThrottlingException"
+                    | "ThrottledException"
+                    | "TooManyRequestsException" => SendError::Throttled,
+                    _ => match status {
+                        // "Try again later": said before anything was taken.
+                        429 | 503 => SendError::Transient(cause),
+                        // A fault on their side says nothing of how far they got.
+                        500.. => SendError::AnswerLost(cause),
+                        _ => SendError::ChannelClosed(cause),
+                    },
                 }),
                 None => SendError::AnswerLost(cause),
             }

@@ -44,6 +44,8 @@ impl SmsSender {
                 "InvalidParameter" | "InvalidParameterValue" if message.contains("PhoneNumber") => {
                     Some(SendError::AddressRefused)
                 }
+                // A value of ours that SNS does not take: another message may do.
+                "ParameterValueInvalid" => Some(SendError::MessageRefused),
                 "OptedOut" => Some(SendError::AddressRefused),
                 "AuthorizationError" | "UserError" => Some(SendError::ChannelClosed(code.to_owned())),
                 _ => None,

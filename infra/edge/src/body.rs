@@ -156,9 +156,9 @@ impl Reading {
     }
 
     /// `true` or `false`, which must be there.
-    pub fn truth(&mut self, name: &str, field: Field) -> Option<bool> {
+    pub fn truth(&mut self, name: &str, field: &Field) -> Option<bool> {
         match field {
-            Field::Given(Value::Bool(truth)) => Some(truth),
+            Field::Given(Value::Bool(truth)) => Some(*truth),
             Field::Given(_) => self.refuse(name, Kind::InvalidValue),
             Field::Absent => self.refuse(name, Kind::MissingField),
         }
