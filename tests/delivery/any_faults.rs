@@ -1,6 +1,10 @@
-//! A run of everything at once: faults of the providers, lost workers, repeated and lost messages, in a random order.
+//! A run of everything at once: faults of the providers, lost workers, repeated and lost messages, late and repeated
+//! reports, in a random order.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use dispatch::Event;
@@ -8,7 +12,7 @@ use fastrand::Rng;
 use futures_util::future;
 use infra_aws::queues::SendMessage;
 use jiff::SignedDuration;
-use local::messages::Fault;
+use local::messages::{Fault, Report};
 use mailbox_register::{
     contact::Channel,
     notice::{Notice, NoticeId},
@@ -16,16 +20,24 @@ use mailbox_register::{
 use stories::World;
 use uuid::Uuid;
 
-use crate::scene::{
-    CHANNELS, Moment, Parts, add_named, batch, clock, lose_stream, notices, script, sleep, state_of, work_until,
+use crate::{
+    reporting::{hand_on, reported},
+    scene::{
+        CHANNELS, Moment, Parts, add_named, batch, clock, lose_stream, notices, outbox, script, sleep, state_of,
+        work_until,
+    },
 };
 
 const ROUNDS: usize = 6;
 /// New notices of each channel in each round, and at the most so many of its faults and lost workers: fewer than
 /// calls, so that every fault befalls one.
-const NEW: usize = 25;
-const FAULTS: usize = 10;
-const LOST: usize = 5;
+const NEW: usize = 12;
+const FAULTS: usize = 6;
+const LOST: usize = 4;
+/// Longest time from one round to the next, in seconds: all rounds together are over before the other channel is used.
+const LONGEST_ROUND: i64 = 400;
+/// Most steps of the quiet time: each channel is left alone for longer than a step after some of the faults.
+const MOST_QUIET: usize = 120;
 
 #[tokio::test]
 async fn whatever_happens_nothing_is_sent_twice_and_nothing_is_lost() {
@@ -40,10 +52,12 @@ struct Run {
     parts: Parts,
     random: Rng,
     all: HashMap<NoticeId, Notice>,
-    /// Faults that leave a caller without knowing whether its message went out; of those, messages that did.
-    lost_answers: usize,
-    accepted_unseen: usize,
-    refused: usize,
+    /// What must become of notices that something befell, and how many.
+    ends: HashMap<&'static str, usize>,
+    /// Of those, messages that a provider took.
+    accepted: usize,
+    /// Reports that nobody has got yet.
+    reports: Vec<Report>,
 }
 
 impl Run {
@@ -54,9 +68,9 @@ impl Run {
             world,
             random: Rng::with_seed(seed),
             all: HashMap::new(),
-            lost_answers: 0,
-            accepted_unseen: 0,
-            refused: 0,
+            ends: HashMap::new(),
+            accepted: 0,
+            reports: Vec::new(),
         }
     }
 
@@ -75,39 +89,83 @@ impl Run {
             self.dispatch().await;
             self.repeat_some().await;
             self.work().await;
-            sleep(&self.world, SignedDuration::from_secs(self.random.i64(0..90)));
+            sleep(
+                &self.world,
+                SignedDuration::from_secs(self.random.i64(0..LONGEST_ROUND)),
+            );
+            self.report_some().await;
         }
-        // Quiet: no more faults, all that was put off gets its time.
-        for _ in 0..12 {
-            sleep(&self.world, SignedDuration::from_mins(20));
-            self.world.stack.tick().await.unwrap();
+        // Quiet: nobody is lost any more, all faults are met, all that was put off gets its time.
+        for _ in 0..MOST_QUIET {
+            self.report_all().await;
+            if outbox(&self.world).due_at().await.unwrap().is_empty() {
+                break;
+            }
+            self.parts
+                .minute(&self.world, &self.parts.notify(clock(&self.world)))
+                .await;
+            sleep(&self.world, SignedDuration::from_mins(6));
         }
         self.check().await;
     }
 
     fn faults(&mut self, channel: Channel) {
         for _ in 0..FAULTS {
+            // What becomes of the notice in the end, where the fault decides that, and whether its provider took it.
             let faults = [
-                Fault::Throttle,
-                Fault::Unavailable,
-                Fault::TimeoutBefore,
-                Fault::TimeoutAfter,
-                Fault::Reject,
-                Fault::Pause,
-                Fault::Suspend,
+                (Fault::Throttle, None),
+                ([Fault::Pause, Fault::Suspend][self.random.usize(..2)], None),
+                (
+                    Fault::Unavailable,
+                    // An SNS that fails does not say how far it got.
+                    (channel == Channel::Sms).then_some(("unknown", 0)),
+                ),
+                (Fault::TimeoutBefore, Some(("unknown", 0))),
+                (
+                    Fault::TimeoutAfter,
+                    Some(match channel {
+                        Channel::Sms => ("unknown", 1),
+                        Channel::Email => ("delivered", 1),
+                    }),
+                ),
+                (Fault::Reject, Some(("failed address-refused", 0))),
+                (Fault::Bounce, Some(("failed address-refused", 1))),
+                (Fault::SoftBounce, Some(("failed undelivered", 1))),
+                (Fault::SpendLimit, Some(("failed undelivered", 1))),
+                (Fault::Delay, Some(("delivered", 1))),
+                (Fault::NoReport, Some(("sent", 1))),
             ];
-            let fault = faults[self.random.usize(..faults.len())];
+            let (fault, end) = faults[self.random.usize(..faults.len())];
             script(&self.world, channel, fault, 1);
-            match (fault, channel) {
-                (Fault::TimeoutAfter, _) => {
-                    self.lost_answers += 1;
-                    self.accepted_unseen += 1;
-                }
-                // An SNS that fails does not say how far it got.
-                (Fault::TimeoutBefore, _) | (Fault::Unavailable, Channel::Sms) => self.lost_answers += 1,
-                (Fault::Reject, _) => self.refused += 1,
-                _ => {}
+            if let Some((end, accepted)) = end {
+                *self.ends.entry(end).or_default() += 1;
+                self.accepted += accepted;
             }
+        }
+    }
+
+    /// Some of the reports that came, in another order, some of them twice; the others have time.
+    async fn report_some(&mut self) {
+        self.reports.extend(reported(&self.world));
+        self.random.shuffle(&mut self.reports);
+        let receipts = self.parts.receipts(clock(&self.world));
+        for report in mem::take(&mut self.reports) {
+            let times = self.random.usize(..3);
+            if times == 0 {
+                self.reports.push(report);
+                continue;
+            }
+            for _ in 0..times {
+                hand_on(&receipts, &report).await;
+            }
+        }
+    }
+
+    async fn report_all(&mut self) {
+        self.reports.extend(reported(&self.world));
+        let receipts = self.parts.receipts(clock(&self.world));
+        for report in self.reports.drain(..) {
+            hand_on(&receipts, &report).await;
         }
     }
 
@@ -173,7 +231,9 @@ impl Run {
         let moments = [Moment::Read, Moment::Claimed, Moment::Written, Moment::MarkedSending];
         let moment = moments[self.random.usize(..moments.len())];
         if let Some(worker) = work_until(&self.world, notice, moment, clock(&self.world)).await {
-            self.lost_answers += usize::from(moment == Moment::MarkedSending);
+            if moment == Moment::MarkedSending {
+                *self.ends.entry("unknown").or_default() += 1;
+            }
             worker.lose().await;
         }
     }
@@ -186,16 +246,19 @@ impl Run {
         let ledger = self.world.stack.messages().accepted();
         let told: HashSet<_> = ledger.iter().map(|message| message.notice_id.clone()).collect();
         assert_eq!(told.len(), ledger.len(), "one message at the most for each notice");
-        let sent = self.all.len() - self.lost_answers - self.refused;
-        let expected = [
-            ("sent".to_owned(), sent),
-            ("unknown".to_owned(), self.lost_answers),
-            ("failed address-refused".to_owned(), self.refused),
-            // Each of them was followed on the other channel, on which these persons have no address.
-            ("failed no-address".to_owned(), self.lost_answers + self.refused),
-        ];
-        let expected = expected.into_iter().filter(|(_, count)| *count > 0);
-        assert_eq!(ends, expected.collect());
-        assert_eq!(ledger.len(), sent + self.accepted_unseen);
+        let nothing_befell = self.all.len() - self.ends.values().sum::<usize>();
+        let mut expected = self.ends.clone();
+        *expected.entry("delivered").or_default() += nothing_befell;
+        // Whatever came to nothing was followed on the other channel, on which these persons have no address.
+        let came_to_nothing = ["unknown", "failed address-refused", "failed undelivered"];
+        let followed = came_to_nothing.map(|end| self.ends.get(end).copied().unwrap_or_default());
+        expected.insert("failed no-address", followed.iter().sum());
+        expected.retain(|_, count| *count > 0);
+        let expected: HashMap<String, usize> = expected
+            .into_iter()
+            .map(|(end, count)| (end.to_owned(), count))
+            .collect();
+        assert_eq!(ends, expected);
+        assert_eq!(ledger.len(), nothing_befell + self.accepted);
     }
 }

@@ -5,11 +5,18 @@
 
 mod answers;
 mod any_faults;
+mod caps;
+mod circuits;
 mod copies;
 mod deadlines;
 mod entries;
+mod fairness;
 mod fallback;
+mod pace;
 mod parked;
 mod races;
+mod receipts;
+mod reporting;
 mod scene;
+mod undeliverable;
 mod workers;

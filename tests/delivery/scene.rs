@@ -3,20 +3,38 @@
 use std::{
     panic,
     sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
         mpsc,
     },
+    time::Duration,
 };
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_sns::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::BoxError,
+};
 use dispatch::{Event, REQUEUE};
 use infra_aws::{
-    directory::Directory, email::EmailSender, notices::Notices, queues::SendQueues, register::Entries, sending,
-    sms::SmsSender, transaction,
+    caps::{Caps, DailyCaps},
+    circuits::Circuits,
+    directory::Directory,
+    email::EmailSender,
+    feed::Feed,
+    letters::Letters,
+    notices::Notices,
+    outbox::Outbox,
+    postmarks::Postmarks,
+    queues::SendQueues,
+    register::Register,
+    sending,
+    sms::SmsSender,
+    transaction,
 };
 use infra_edge::clock::Clock;
 use jiff::SignedDuration;
+use leaky_bucket::RateLimiter;
 use local::{
     database::{StreamRecord, stream_event, table_name},
     messages,
@@ -29,10 +47,14 @@ use mailbox_register::{
     person::{PersonIdentifier, Population},
     secret::Secret,
 };
+use notify::Pace;
+use receipts::source::Sources;
 use serde_json::{Value, json};
 use stories::{DIGIPOST, World};
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
+
+use crate::reporting;
 
 /// A person with a mobile and no e-mail, and the mobile.
 pub(crate) const WITH_MOBILE: &str = "21836797660";
@@ -40,6 +62,11 @@ pub(crate) const MOBILE: &str = "+46701740606";
 /// A person with an e-mail and no mobile, and the e-mail.
 pub(crate) const WITH_EMAIL: &str = "22838497199";
 pub(crate) const EMAIL: &str = "per@example.no";
+/// A person with both.
+pub(crate) const WITH_BOTH: &str = "22885399316";
+
+/// The configuration set that the stack's own functions know, too.
+pub(crate) const CONFIGURATION_SET: &str = "EmailConfiguration";
 
 pub(crate) const CHANNELS: [Channel; 2] = [Channel::Sms, Channel::Email];
 
@@ -47,10 +74,12 @@ pub(crate) const CHANNELS: [Channel; 2] = [Channel::Sms, Channel::Email];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     Read = 1,
-    Claimed,
-    Written,
-    MarkedSending,
-    Called,
+    Claimed = 3,
+    Written = 5,
+    MarkedSending = 6,
+    Called = 7,
+    /// Of an SMS: which notice its answer belongs to.
+    Noted = 8,
 }
 
 /// Where the parts are.
@@ -64,13 +93,35 @@ struct Addresses {
     secret: Secret,
 }
 
+/// How often a provider was called, whatever came of it.
+#[derive(Debug, Clone, Default)]
+struct Calls(Arc<AtomicUsize>);
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "calls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
 /// The parts, and connections to them: for one thread.
 pub(crate) struct Parts {
     addresses: Addresses,
     dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
-    sns: aws_sdk_sns::Client,
+    pub(crate) sns: aws_sdk_sns::Client,
     ses: aws_sdk_ses::Client,
+    sms_calls: Calls,
+    email_calls: Calls,
 }
 
 impl Parts {
@@ -98,26 +149,68 @@ impl Parts {
 
     fn at(addresses: Addresses) -> Self {
         let sender = sending::config(&sdk::config(&addresses.messages));
+        let (sms_calls, email_calls) = (Calls::default(), Calls::default());
+        let sns = aws_sdk_sns::config::Builder::from(&sender).interceptor(sms_calls.clone());
+        let ses = aws_sdk_ses::config::Builder::from(&sender).interceptor(email_calls.clone());
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&sdk::config(&addresses.database)),
             sqs: aws_sdk_sqs::Client::new(&sdk::config(&addresses.queues)),
-            sns: aws_sdk_sns::Client::new(&sender),
-            ses: aws_sdk_ses::Client::new(&sender),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
+            ses: aws_sdk_ses::Client::from_conf(ses.build()),
+            sms_calls,
+            email_calls,
             addresses,
         }
     }
 
-    /// `notify` on these parts.
+    /// How often these parts' workers have called a channel's provider.
+    pub(crate) fn calls(&self, channel: Channel) -> usize {
+        let calls = match channel {
+            Channel::Sms => &self.sms_calls,
+            Channel::Email => &self.email_calls,
+        };
+        calls.0.load(Ordering::SeqCst)
+    }
+
+    /// `notify` on these parts, with room for any number of messages.
     pub(crate) fn notify(&self, clock: Clock) -> notify::App {
+        let caps = DailyCaps {
+            per_number: 1000,
+            in_all: 100_000,
+        };
+        self.capped(clock, caps)
+    }
+
+    /// `notify` on these parts, with room for so many SMS in a day.
+    pub(crate) fn capped(&self, clock: Clock, caps: DailyCaps) -> notify::App {
+        let (dynamodb, secret) = (self.dynamodb.clone(), self.addresses.secret.clone());
+        let unlimited = || {
+            RateLimiter::builder()
+                .initial(10_000)
+                .interval(Duration::from_millis(1))
+                .refill(100)
+                .build()
+        };
         notify::App {
-            notices: Notices::new(self.dynamodb.clone(), table_name("NoticesTable")),
-            register: Entries::new(self.dynamodb.clone(), table_name("RegisterTable")),
+            outbox: self.outbox(),
+            register: Register::new(
+                dynamodb.clone(),
+                table_name("RegisterTable"),
+                table_name("ChangesTable"),
+            ),
+            postmarks: Postmarks::new(dynamodb.clone(), table_name("PostmarksTable")),
+            circuits: Circuits::new(dynamodb.clone(), table_name("SendingTable")),
+            caps: Caps::new(dynamodb, table_name("SendingTable"), secret, caps),
+            pace: Pace {
+                sms: unlimited(),
+                email: unlimited(),
+            },
             directory: Directory::new(self.dynamodb.clone(), table_name("DirectoryTable")),
             sms: SmsSender::new(self.sns.clone(), "Register".to_owned()),
             email: EmailSender::new(
                 self.ses.clone(),
                 "no-reply@register.example.no".to_owned(),
-                "register".to_owned(),
+                CONFIGURATION_SET.to_owned(),
             ),
             secret: self.addresses.secret.clone(),
             owner: "Kontaktregisteret".parse().unwrap(),
@@ -128,10 +221,41 @@ impl Parts {
     /// `dispatch` on these parts.
     pub(crate) fn dispatch(&self, clock: Clock) -> dispatch::App {
         dispatch::App {
-            notices: Notices::new(self.dynamodb.clone(), table_name("NoticesTable")),
+            outbox: self.outbox(),
+            feed: Feed::new(self.dynamodb.clone(), table_name("FeedTable")),
+            circuits: Circuits::new(self.dynamodb.clone(), table_name("SendingTable")),
+            letters_table: table_name("LettersTable"),
             queues: self.send_queues(),
             clock,
             requeue: REQUEUE,
+        }
+    }
+
+    /// `receipts` on these parts.
+    pub(crate) fn receipts(&self, clock: Clock) -> receipts::App {
+        self.receipts_from(reporting::sources(), clock)
+    }
+
+    /// The same, which takes reports from these sources alone.
+    pub(crate) fn receipts_from(&self, sources: Sources, clock: Clock) -> receipts::App {
+        receipts::App {
+            outbox: self.outbox(),
+            postmarks: Postmarks::new(self.dynamodb.clone(), table_name("PostmarksTable")),
+            register: Register::new(
+                self.dynamodb.clone(),
+                table_name("RegisterTable"),
+                table_name("ChangesTable"),
+            ),
+            circuits: Circuits::new(self.dynamodb.clone(), table_name("SendingTable")),
+            sources,
+            clock,
+        }
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox {
+            notices: Notices::new(self.dynamodb.clone(), table_name("NoticesTable")),
+            letters: Letters::new(self.dynamodb.clone(), table_name("LettersTable")),
         }
     }
 
@@ -144,7 +268,7 @@ impl Parts {
 
     /// Puts a notice into its send queue, whatever state it is in.
     pub(crate) async fn enqueue(&self, notice: &Notice) {
-        self.send_queues().send(notice.channel, notice.id).await.unwrap();
+        self.send_queues().send(notice).await.unwrap();
     }
 
     /// Puts anything into the send queue of a channel.
@@ -158,6 +282,26 @@ impl Parts {
         match channel {
             Channel::Sms => &self.addresses.sms_queue,
             Channel::Email => &self.addresses.email_queue,
+        }
+    }
+
+    /// So many minutes as they pass in AWS: at the end of each a tick, and a worker on what it put into the queues. The
+    /// stream brings nothing, and what the providers report stays with them.
+    pub(crate) async fn minutes(&self, world: &World, count: u32) {
+        for _ in 0..count {
+            sleep(world, SignedDuration::from_mins(1));
+            self.minute(world, &self.notify(clock(world))).await;
+        }
+    }
+
+    /// What happens each minute, with this worker.
+    pub(crate) async fn minute(&self, world: &World, worker: &notify::App) {
+        lose_stream(world);
+        let dispatch = self.dispatch(clock(world));
+        dispatch::handle(&dispatch, Event::Tick).await.unwrap();
+        for messages in self.take_all().await.chunks(10) {
+            let answer = notify::handle(worker, batch(messages.to_vec())).await;
+            assert_eq!(answer.batch_item_failures.len(), 0);
         }
     }
 
@@ -243,26 +387,40 @@ pub(crate) async fn add_named(world: &World, channel: Channel, ids: &[NoticeId])
     let message = Message::MailboxChosen {
         provider: "digipost".parse().unwrap(),
     };
-    let mut added = Vec::new();
-    for id in ids {
-        added.push(new_notice(world, *id, channel, message.clone()));
-    }
+    let person = person_with(channel);
+    let new = |id: &NoticeId| new_notice(world, person, *id, channel, message.clone());
+    let added: Vec<_> = ids.iter().map(new).collect();
+    store(world, &added).await;
+    added
+}
+
+/// Adds notices of a chosen mailbox for any person.
+pub(crate) async fn add_for(world: &World, person: &str, channel: Channel, count: usize) -> Vec<Notice> {
+    let message = Message::MailboxChosen {
+        provider: "digipost".parse().unwrap(),
+    };
+    let new = |_| new_notice(world, person, NoticeId(Uuid::new_v4()), channel, message.clone());
+    let added: Vec<_> = (0..count).map(new).collect();
     store(world, &added).await;
     added
 }
 
 /// Adds a notice that says anything.
 pub(crate) async fn add_message(world: &World, channel: Channel, message: Message) -> Notice {
-    let notice = new_notice(world, NoticeId(Uuid::new_v4()), channel, message);
+    let notice = new_notice(world, person_with(channel), NoticeId(Uuid::new_v4()), channel, message);
     store(world, std::slice::from_ref(&notice)).await;
     notice
 }
 
-fn new_notice(world: &World, id: NoticeId, channel: Channel, message: Message) -> Notice {
-    let person = match channel {
+/// Whoever has that channel alone.
+pub(crate) const fn person_with(channel: Channel) -> &'static str {
+    match channel {
         Channel::Sms => WITH_MOBILE,
         Channel::Email => WITH_EMAIL,
-    };
+    }
+}
+
+fn new_notice(world: &World, person: &str, id: NoticeId, channel: Channel, message: Message) -> Notice {
     let person = PersonIdentifier::parse(person, Population::Synthetic).unwrap();
     let key = world.stack.secret().person_key(&person);
     Notice::new(id, key, channel, message, world.stack.clock().now())

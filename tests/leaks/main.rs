@@ -4,11 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod letters;
 mod marks;
 mod odd_places;
 mod places;
+mod reports;
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
 
 use infra_edge::settings::Environment;
 use jiff::ToSpan as _;
@@ -38,9 +43,12 @@ const MISTYPED: &str = "41804061033";
 const MOBILE: &str = "+46701740651";
 const OTHER_MOBILE: &str = "+46701740652";
 const STRAY_MOBILE: &str = "+46701740653";
+const READERS_MOBILE: &str = "+46701740654";
+const READERS_NEXT_MOBILE: &str = "+46701740655";
 const EMAIL: &str = "kvitveis.mo@example.no";
 const OTHER_EMAIL: &str = "tyttebaer.lyng@example.no";
 const STRAY_EMAIL: &str = "molte.myr@example.no";
+const READERS_EMAIL: &str = "linnea.soleie@example.no";
 const MAILBOX: &str = "fjellsmelle.tindved#8XQZ";
 const OTHER_MAILBOX: &str = "geitrams.rogn#4ABC";
 const STRAY_MAILBOX: &str = "svartor.selje#5DEF";
@@ -49,8 +57,11 @@ const STRAY_CODE: &str = "482913";
 const PURPOSE: &str = "Vedtak om uthus ved Blaavann";
 const REFERENCE: &str = "sak-blaavann-17";
 
+/// The answers about letters, which give organisations their own references back.
+const LETTER_ANSWERS: &str = "an answer about letters";
+
 /// Everywhere that a personal value may be, and no more than what the design gives it.
-const BELONGS: [(&str, Kind); 12] = [
+const BELONGS: [(&str, Kind); 15] = [
     ("register.entry.identifier", Kind::Identifier),
     ("register.entry.email.address", Kind::Email),
     ("register.entry.mobile.address", Kind::Mobile),
@@ -66,6 +77,10 @@ const BELONGS: [(&str, Kind); 12] = [
     // An agency's own words: that they are on record is what they are for.
     ("disclosures.purpose", Kind::Purpose),
     ("disclosures.reference", Kind::Purpose),
+    // An organisation's own name for a letter, by which it knows it again.
+    ("letters.reference", Kind::Purpose),
+    ("feed.reference", Kind::Purpose),
+    (LETTER_ANSWERS, Kind::Purpose),
 ];
 
 /// A whole run.
@@ -73,6 +88,8 @@ struct Run {
     world: World,
     sqs: aws_sdk_sqs::Client,
     marks: RefCell<Vec<Mark>>,
+    /// Texts that were searched, and for how many of the marks: most are met again.
+    searched: RefCell<HashMap<Text, usize>>,
     /// Values where they belong.
     at_home: RefCell<BTreeSet<(String, Kind)>>,
     /// Values anywhere else.
@@ -87,16 +104,17 @@ impl Run {
             world,
             sqs,
             marks: RefCell::default(),
+            searched: RefCell::default(),
             at_home: RefCell::default(),
             leaked: RefCell::default(),
         };
         for number in PERSONS.iter().map(|person| person.person).chain([MISTYPED]) {
             run.mark(Kind::Identifier, number, number);
         }
-        for mobile in [MOBILE, OTHER_MOBILE, STRAY_MOBILE] {
+        for mobile in [MOBILE, OTHER_MOBILE, STRAY_MOBILE, READERS_MOBILE, READERS_NEXT_MOBILE] {
             run.mark(Kind::Mobile, mobile, &mobile[3..]);
         }
-        for email in [EMAIL, OTHER_EMAIL, STRAY_EMAIL] {
+        for email in [EMAIL, OTHER_EMAIL, STRAY_EMAIL, READERS_EMAIL] {
             run.mark(Kind::Email, email, email.split('@').next().unwrap());
         }
         for address in [MAILBOX, OTHER_MAILBOX, STRAY_MAILBOX] {
@@ -122,8 +140,14 @@ impl Run {
 
     /// Searches a text for all values.
     fn search(&self, text: &Text) {
+        let marks = self.marks.borrow();
+        let searched = self
+            .searched
+            .borrow_mut()
+            .insert(text.clone(), marks.len())
+            .unwrap_or(0);
         let lower = text.text.to_lowercase();
-        for mark in self.marks.borrow().iter().filter(|mark| mark.is_in(&text.text, &lower)) {
+        for mark in marks[searched..].iter().filter(|mark| mark.is_in(&text.text, &lower)) {
             let found = (text.place.as_str(), mark.kind);
             if BELONGS.contains(&found) {
                 self.at_home.borrow_mut().insert((text.place.clone(), mark.kind));
@@ -145,7 +169,7 @@ impl Run {
     async fn ask(&self, request: &Request<'_>) -> Answer {
         let answer = request.send().await;
         if answer.status.as_u16() >= 400 {
-            self.search_answer(&answer);
+            self.search_answer("an answer", &answer);
         }
         answer
     }
@@ -153,13 +177,21 @@ impl Run {
     /// Sends a request whose answer must not say any of the values, whatever it is.
     async fn ask_in_vain(&self, request: &Request<'_>) -> Answer {
         let answer = request.send().await;
-        self.search_answer(&answer);
+        self.search_answer("an answer", &answer);
         answer
     }
 
-    fn search_answer(&self, answer: &Answer) {
+    /// Sends a request about letters, whose answer may give back what the organisation itself calls them.
+    async fn ask_about_letters(&self, request: &Request<'_>) -> Answer {
+        let answer = request.send().await;
+        let is_refused = answer.status.as_u16() >= 400;
+        self.search_answer(if is_refused { "an answer" } else { LETTER_ANSWERS }, &answer);
+        answer
+    }
+
+    fn search_answer(&self, place: &str, answer: &Answer) {
         self.search(&Text {
-            place: "an answer".to_owned(),
+            place: place.to_owned(),
             text: format!("{:?} {}", answer.headers, answer.body),
         });
     }
@@ -381,8 +413,12 @@ impl Run {
         self.ask(&ola.put("/v1/me/contact", &json!({ "email": EMAIL, "mobile": MOBILE })))
             .await
             .expect(200);
+        self.announce(OLA, &format!("{REFERENCE}-waits")).await;
         let given = |name: &str| match name {
             "NOTICES_TABLE" => Some("notices".to_owned()),
+            "LETTERS_TABLE" => Some("letters".to_owned()),
+            "FEED_TABLE" => Some("feed".to_owned()),
+            "SENDING_TABLE" => Some("sending".to_owned()),
             "SMS_QUEUE_URL" => self.world.stack.queues().queue_url("SmsQueue"),
             "EMAIL_QUEUE_URL" => self.world.stack.queues().queue_url("EmailQueue"),
             _ => None,
@@ -391,7 +427,9 @@ impl Run {
         let settings = dispatch::Settings::read(&Environment::new(&given)).unwrap();
         let dispatch = settings.app(stack.client(), &self.sqs, stack.clock().clock());
         dispatch::handle(&dispatch, dispatch::Event::Tick).await.unwrap();
-        self.look_into_each(&["SmsQueue", "EmailQueue"]).await;
+        let waiting = self.look_into_each(&["SmsQueue", "EmailQueue"]).await;
+        // The letter is in the group of who announced it.
+        assert!(waiting.iter().any(|message| message.text.contains(AGENCY)));
         self.look_into_tables().await;
 
         // Nobody can read these notices any more: their messages, and their records in the stream, are given up.
@@ -418,22 +456,36 @@ impl Run {
         self.look_into_tables().await;
     }
 
-    async fn look_into_each(&self, queues: &[&str]) {
+    async fn look_into_each(&self, queues: &[&str]) -> Vec<Text> {
+        let mut messages = Vec::new();
         for queue in queues {
             let waiting = places::messages(&self.world, &self.sqs, queue).await;
             assert!(!waiting.is_empty(), "nothing waits in {queue}");
             for message in &waiting {
                 self.search(message);
             }
+            messages.extend(waiting);
         }
+        messages
     }
 
     /// Entries become unreadable, and one table after the other goes away.
     async fn break_the_store(&self) {
         let (ola, eboks, agency) = (self.citizen(OLA), self.provider(EBOKS), self.agency());
+        let letters = self.announcer(AGENCY);
         let contact = json!({ "email": STRAY_EMAIL, "mobile": STRAY_MOBILE });
         let mailbox = json!({ "person": OLA, "address": STRAY_MAILBOX });
         let lookup = json!({ "persons": [OLA, UNKNOWN], "purpose": PURPOSE });
+        let letter = letters::letter(OLA, &format!("{REFERENCE}-never"));
+        let known = self.announce(OLA, &format!("{REFERENCE}-known")).await;
+        let about_letters = || {
+            [
+                letters.get("/v1/letters"),
+                letters.get(&format!("/v1/letters/{known}")),
+                letters.post(&format!("/v1/letters/{known}/opened"), &json!({})),
+                letters.post(&format!("/v1/letters/{known}/cancel"), &json!({})),
+            ]
+        };
         let requests = || {
             [
                 ola.get("/v1/me"),
@@ -445,6 +497,7 @@ impl Run {
                 eboks.post("/v1/mailboxes", &mailbox),
                 eboks.post("/v1/mailboxes/eligibility", &json!({ "person": OLA })),
                 agency.post("/v1/lookups", &lookup),
+                letters.post("/v1/letters", &letter),
             ]
         };
         let client = self.world.stack.client();
@@ -471,8 +524,15 @@ impl Run {
                 let answer = self.ask_in_vain(&request).await;
                 assert!(answer.status.is_server_error(), "{table}: {}", answer.body);
             }
+            for request in about_letters() {
+                self.ask_about_letters(&request).await;
+            }
             // Fails, and says so in the log.
             let _ = self.world.stack.tick().await;
+        }
+        for request in about_letters() {
+            let answer = self.ask_about_letters(&request).await;
+            assert!(answer.status.is_server_error(), "{}", answer.body);
         }
     }
 }
@@ -486,6 +546,8 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
     run.send_bad_values().await;
     run.use_odd_places().await;
     run.fail_to_send().await;
+    run.tell_of_letters().await;
+    run.hear_bad_reports().await;
     run.look_into_queues().await;
     run.break_the_store().await;
 
@@ -503,16 +565,33 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         .iter()
         .map(|line| line.place.split("::").next().unwrap())
         .collect();
-    for function in ["authorizer", "dispatch", "infra_edge", "lookup", "notify", "register"] {
+    for function in ["authorizer", "dispatch", "infra_edge", "notify", "receipts"] {
         assert!(talkers.contains(function), "{function} said nothing: {talkers:?}");
+    }
+    // What the HTTP functions do, the edge says.
+    for route in register::PATHS.into_iter().chain(lookup::PATHS).chain(::letters::PATHS) {
+        let route = format!("\"route\":\"{route}\"");
+        assert!(
+            lines.iter().any(|line| line.text.contains(&route)),
+            "nothing of {route}"
+        );
     }
     for name in [
         "Requests",
         "Duration",
         "Notices",
         "NoticesSettled",
+        "NoticesFollowed",
         "PersonsLookedUp",
         "ChannelClosed",
+        "CircuitOpen",
+        "LettersAnnounced",
+        "Reports",
+        "ReportsOfNothing",
+        "ReportsRefused",
+        "ReportsFailed",
+        "AddressesUndeliverable",
+        "/v1/letters/{id}/opened",
     ] {
         assert!(names.iter().any(|text| text.text == name), "{name} was not counted");
     }

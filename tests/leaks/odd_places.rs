@@ -2,10 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stories::{Caller, EBOKS, OLA, Request};
+use stories::{AGENCY, Caller, EBOKS, OLA, Request};
 
 use crate::{
     EMAIL, MAILBOX, MISTYPED, MOBILE, NAME, Run, STRAY_CODE, STRAY_EMAIL, STRAY_MAILBOX, STRAY_MOBILE, UNKNOWN,
+    letters::letter,
 };
 
 /// A test person with two mailboxes.
@@ -79,6 +80,7 @@ impl Run {
             json!({ "persons": [OLA], "purpose": "Vedtak", "reference": format!("sak-{UNKNOWN}-1") }),
         ];
         refused.extend(lookups.iter().map(|body| agency.post("/v1/lookups", body)));
+        refused.extend(self.bad_letters());
         for (at, request) in refused.iter().enumerate() {
             let answer = self.ask_in_vain(request).await;
             assert!(
@@ -125,7 +127,8 @@ impl Run {
         ];
         // There are more places than values, and more routes: each place gets each value on some route.
         let mut turn = values.iter().cycle();
-        for (caller, method, path, body) in self.routes() {
+        for (caller, method, path, body) in self.routes().await {
+            let path = path.as_str();
             let request = |path: &str| caller.request(method.clone(), path).header("if-match", "*");
             let whole = |path: &str| request(path).key(NAME).json(&body);
             let mut requests = Vec::new();
@@ -144,7 +147,7 @@ impl Run {
             // Each field in place of the other; what may be any text is not for numbers.
             for field in body.as_object().into_iter().flat_map(|fields| fields.keys()) {
                 for value in values {
-                    if !matches!(field.as_str(), "address" | "purpose") {
+                    if !matches!(field.as_str(), "address" | "purpose" | "reference") {
                         let mut body = body.clone();
                         body[field] = value.into();
                         requests.push(request(path).key(&format!("{field}-{value}")).json(&body));
@@ -153,7 +156,9 @@ impl Run {
             }
             for request in requests {
                 let is_theirs = path.starts_with("/v1/me") || path == "/v1/lookups";
-                if is_theirs {
+                if path.starts_with("/v1/letters") {
+                    self.ask_about_letters(&request).await;
+                } else if is_theirs {
                     self.ask(&request).await;
                 } else {
                     self.ask_in_vain(&request).await;
@@ -166,11 +171,16 @@ impl Run {
     }
 
     /// One good request for each route and method.
-    fn routes(&self) -> Vec<(Caller<'_>, Method, &'static str, Value)> {
+    async fn routes(&self) -> Vec<(Caller<'_>, Method, String, Value)> {
         let (sofie, eboks, agency) = (self.citizen(SOFIE), self.provider(EBOKS), self.agency());
+        let announcer = self.announcer(AGENCY);
+        let mut odd = letter(SOFIE, "brev-odde");
+        odd["availableFrom"] = json!(self.world.stack.clock().now().to_string());
+        odd["language"] = json!("en");
+        let id = self.announce(SOFIE, "brev-rare").await;
         let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
         let mailbox = json!({ "person": SOFIE, "address": MAILBOX });
-        vec![
+        let mut routes = vec![
             (sofie.clone(), get.clone(), "/v1/me", Value::Null),
             (
                 sofie.clone(),
@@ -205,12 +215,28 @@ impl Run {
             (eboks, post.clone(), "/v1/mailboxes/close", json!({ "person": SOFIE })),
             (
                 agency,
-                post,
+                post.clone(),
                 "/v1/lookups",
                 json!({ "persons": [SOFIE], "purpose": "Vedtak" }),
             ),
-            (self.world.nobody(), get, "/v1/providers", Value::Null),
-            (sofie, delete, "/v1/me", Value::Null),
-        ]
+            (self.world.nobody(), get.clone(), "/v1/providers", Value::Null),
+            (announcer.clone(), post.clone(), "/v1/letters", odd),
+            (announcer.clone(), get.clone(), "/v1/letters", Value::Null),
+        ];
+        let of_letter = [
+            (get, format!("/v1/letters/{id}"), Value::Null),
+            (post.clone(), format!("/v1/letters/{id}/opened"), json!({})),
+            (post, format!("/v1/letters/{id}/cancel"), json!({})),
+        ];
+        // Last, because then there is nobody any more.
+        let last = (sofie, delete, "/v1/me", Value::Null);
+        let of_letter = of_letter.map(|(method, path, body)| (announcer.clone(), method, path, body));
+        let owned = |(caller, method, path, body): (_, _, &str, _)| (caller, method, path.to_owned(), body);
+        routes
+            .drain(..)
+            .map(owned)
+            .chain(of_letter)
+            .chain([owned(last)])
+            .collect()
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use local::template::Template;
 use metrics_cloudwatch_embedded::Collector;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use stories::World;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// A text, and where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Text {
     pub(crate) place: String,
     pub(crate) text: String,
@@ -170,7 +172,7 @@ fn collect_attributes(place: &str, value: &AttributeValue, texts: &mut Vec<Text>
     }
 }
 
-/// What waits in a queue. It goes on waiting.
+/// What waits in a queue, and in which groups. It goes on waiting.
 pub(crate) async fn messages(world: &World, sqs: &aws_sdk_sqs::Client, queue: &str) -> Vec<Text> {
     let url = world.stack.queues().queue_url(queue).unwrap();
     let received = sqs
@@ -179,12 +181,18 @@ pub(crate) async fn messages(world: &World, sqs: &aws_sdk_sqs::Client, queue: &s
         .max_number_of_messages(10)
         .visibility_timeout(0)
         .message_attribute_names("All")
+        .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
         .send()
         .await
         .unwrap();
     let text = |message: &aws_sdk_sqs::types::Message| Text {
         place: queue.to_owned(),
-        text: format!("{} {:?}", message.body().unwrap(), message.message_attributes()),
+        text: format!(
+            "{} {:?} {:?}",
+            message.body().unwrap(),
+            message.message_attributes(),
+            message.attributes()
+        ),
     };
     received.messages().iter().map(text).collect()
 }

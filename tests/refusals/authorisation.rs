@@ -9,7 +9,8 @@ use local::{
 use mailbox_register::caller::{Assurance, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
-use stories::{AGENCY, Caller, EBOKS, Request, World};
+use stories::{AGENCY, Caller, DIGIPOST, EBOKS, Request, World};
+use uuid::Uuid;
 
 use crate::refusal::refused;
 
@@ -17,6 +18,8 @@ use crate::refusal::refused;
 const SOFIE: &str = "13527248013";
 /// e-Boks' organisation number of earlier years.
 const EARLIER_EBOKS: &str = "996460320";
+/// Another agency in the directory.
+const OTHER_AGENCY: &str = "974760673";
 /// An organisation that the directory does not have.
 const STRANGER: &str = "313600947";
 
@@ -75,8 +78,8 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 15] = {
-    use Scope::{ContactRead, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
+const ROUTES: [Row; 20] = {
+    use Scope::{ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
     [
         //                                                                      none bad  low  citizen        provider       was  agency         stra name
         ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
@@ -88,6 +91,11 @@ const ROUTES: [Row; 15] = {
         ("DELETE", "/v1/me/mailbox",             &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/mailboxes",              &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST",   "/v1/mailboxes/eligibility",  &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST",   "/v1/letters",                &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 202, 403, 403, 403, 202, 403, 403]),
+        ("GET",    "/v1/letters",                &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/v1/letters/{id}",           &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/v1/letters/{id}/opened",    &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/v1/letters/{id}/cancel",    &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/v1/mailboxes/close",        &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST",   "/v1/lookups",                &[ContactRead, MailboxRead],  [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
@@ -106,13 +114,54 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/mailboxes") => json!({ "person": SOFIE, "address": "sofie.hansen#9NEW" }),
         ("POST", "/v1/mailboxes/eligibility" | "/v1/mailboxes/close") => json!({ "person": SOFIE }),
         ("POST", "/v1/lookups") => json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" }),
+        ("POST", "/v1/letters") => letter("2026/17"),
         _ => return None,
     })
 }
 
+/// A letter to Sofie that both her provider and the agency may announce.
+fn letter(reference: &str) -> Value {
+    json!({
+        "person": SOFIE,
+        "sender": { "organisation": AGENCY, "sector": "public", "nameMayBeShown": true },
+        "reference": reference,
+        "legalNotice": true,
+        "remind": true,
+    })
+}
+
+/// What the `{id}` of a path stands for: each organisation has a letter of its own.
+struct Letters {
+    of_provider: String,
+    of_agency: String,
+}
+
+impl Letters {
+    async fn announced(world: &World) -> Self {
+        let announced = async |organisation| {
+            let caller = world.organisation(organisation, &[Scope::LettersWrite]);
+            let answer = caller.post("/v1/letters", &letter("2026/16")).send().await.expect(202);
+            answer.body["id"].as_str().unwrap().to_owned()
+        };
+        Self {
+            of_provider: announced(EBOKS).await,
+            of_agency: announced(AGENCY).await,
+        }
+    }
+
+    /// The path for a caller: what is let in finds its own letter, and all others would find one.
+    fn path(&self, pattern: &str, who: Who) -> String {
+        let letter = match who {
+            Who::Provider(_) | Who::EarlierProvider => &self.of_provider,
+            _ => &self.of_agency,
+        };
+        pattern.replace("{id}", letter)
+    }
+}
+
 /// The same for every caller: all that a request may need.
 fn request<'a>(caller: &Caller<'a>, method: &str, path: &str) -> Request<'a> {
-    let key = uuid::Uuid::new_v4().to_string();
+    let key = Uuid::new_v4().to_string();
     let request = caller.request(method.parse().unwrap(), path).key(&key).if_match("*");
     match body(method, path) {
         Some(body) => request.json(&body),
@@ -198,12 +247,13 @@ fn callers<'a>(world: &'a World, who: Who, needed: &[Scope]) -> Vec<Caller<'a>> 
 async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
     let world = World::new().await;
     let sofie = world.citizen(SOFIE);
+    let letters = Letters::announced(&world).await;
     for (method, path, needed, expected) in ROUTES {
         let (refusals, successes): (Vec<_>, Vec<_>) = CALLERS
             .into_iter()
             .zip(expected)
             .partition(|(_, status)| *status >= 400);
-        let before = sofie.get("/v1/me").send().await.body;
+        let before = state(&world, &sofie).await;
         for (who, status) in refusals {
             let kind = match (status, who) {
                 (401, _) => "invalid-token",
@@ -211,14 +261,14 @@ async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
                 _ => "forbidden",
             };
             for caller in callers(&world, who, needed) {
-                let answer = request(&caller, method, path).send().await;
+                let answer = request(&caller, method, &letters.path(path, who)).send().await;
                 refused(format!("{method} {path}, {who:?}"), answer, status, kind);
             }
         }
-        assert_eq!(sofie.get("/v1/me").send().await.body, before, "{method} {path}");
+        assert_eq!(state(&world, &sofie).await, before, "{method} {path}");
         for (who, status) in successes {
             for caller in callers(&world, who, needed) {
-                let answer = request(&caller, method, path).send().await;
+                let answer = request(&caller, method, &letters.path(path, who)).send().await;
                 assert_eq!(answer.status, status, "{method} {path}, {who:?}: {}", answer.body);
             }
         }
@@ -230,8 +280,64 @@ async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
         .map(|record| record["organisation"].as_s().unwrap())
         .collect();
     on_record.sort();
-    // e-Boks asked whether it may be chosen; the agency looked up with one scope and with the other.
-    assert_eq!(on_record, [EBOKS, AGENCY, AGENCY]);
+    // e-Boks asked whether it may be chosen; the agency looked up with one scope and with the other; and each announced
+    // a letter before the table and one in it, which tells how a person can be reached.
+    assert_eq!(on_record, [EBOKS, EBOKS, EBOKS, AGENCY, AGENCY, AGENCY, AGENCY]);
+}
+
+/// What a caller who is turned away must leave as it is: Sofie's entry, and everybody's letters.
+async fn state(world: &World, sofie: &Caller<'_>) -> (Value, Vec<Value>) {
+    let letters = world.stack.client().scan().table_name("letters").send().await.unwrap();
+    let mut letters: Vec<Value> = letters
+        .items()
+        .iter()
+        .map(|letter| serde_dynamo::from_item(letter.clone()).unwrap())
+        .collect();
+    letters.sort_by_key(|letter| letter["id"].to_string());
+    (sofie.get("/v1/me").send().await.body, letters)
+}
+
+#[tokio::test]
+async fn a_letter_is_there_for_the_organisation_that_announced_it_and_nobody_else() {
+    let world = World::new().await;
+    let letters = Letters::announced(&world).await;
+    let (of_provider, of_agency) = (&letters.of_provider, &letters.of_agency);
+    assert_ne!(of_provider, of_agency, "the same reference of another organisation");
+    world.stack.settle().await.unwrap();
+    let organisation = |number| world.organisation(number, &[Scope::LettersWrite]);
+    let before = state(&world, &world.citizen(SOFIE)).await;
+    for (number, letter) in [
+        (AGENCY, of_provider),
+        (OTHER_AGENCY, of_agency),
+        (EBOKS, of_agency),
+        // Sofie has a mailbox there too.
+        (DIGIPOST, of_provider),
+    ] {
+        for (method, path) in [
+            ("GET", format!("/v1/letters/{letter}")),
+            ("POST", format!("/v1/letters/{letter}/opened")),
+            ("POST", format!("/v1/letters/{letter}/cancel")),
+        ] {
+            let answer = request(&organisation(number), method, &path).send().await;
+            refused(format!("{number}, {method}"), answer, 404, "not-found");
+        }
+    }
+    assert_eq!(state(&world, &world.citizen(SOFIE)).await, before);
+    // Each reads of its own letters alone.
+    for (number, letters) in [
+        (EBOKS, vec![of_provider]),
+        (AGENCY, vec![of_agency]),
+        (DIGIPOST, vec![]),
+        (OTHER_AGENCY, vec![]),
+    ] {
+        let feed = organisation(number).get("/v1/letters").send().await.expect(200);
+        let changes = feed.body["changes"].as_array().unwrap().clone();
+        let named: BTreeSet<_> = changes
+            .iter()
+            .map(|change| change["letter"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, letters.into_iter().map(String::as_str).collect(), "{number}");
+    }
 }
 
 /// The methods of each path of the table.
@@ -264,6 +370,7 @@ fn the_table_has_every_route() {
         register::PATHS
             .into_iter()
             .chain(lookup::PATHS)
+            .chain(letters::PATHS)
             .collect::<BTreeSet<_>>(),
         table
     );
@@ -286,7 +393,8 @@ async fn a_method_that_the_table_does_not_have_is_none_of_the_paths() {
                     continue;
                 }
                 let row = format!("{method} {path}");
-                let answer = request(&caller, method, path).send().await;
+                let path = path.replace("{id}", &Uuid::nil().to_string());
+                let answer = request(&caller, method, &path).send().await;
                 let allowed = answer.headers["allow"].to_str().unwrap();
                 assert_eq!(allowed.split(',').collect::<BTreeSet<_>>(), methods, "{row}");
                 if method == "HEAD" {
@@ -310,6 +418,18 @@ async fn whoever_may_not_read_may_not_ask_for_the_headers_either() {
             (world.citizen(SOFIE), 200),
         ] {
             let answer = caller.request(Method::HEAD, path).send().await;
+            assert_eq!(answer.status, status, "{path}");
+        }
+    }
+    let letter = Letters::announced(&world).await.of_agency;
+    for path in ["/v1/letters".to_owned(), format!("/v1/letters/{letter}")] {
+        for (caller, status) in [
+            (world.nobody(), 401),
+            (world.citizen(SOFIE), 401),
+            (world.agency(), 403),
+            (world.organisation(AGENCY, &[Scope::LettersWrite]), 200),
+        ] {
+            let answer = caller.request(Method::HEAD, &path).send().await;
             assert_eq!(answer.status, status, "{path}");
         }
     }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stories::{EBOKS, OLA, Request, World};
 
-use crate::refusal::refused;
+use crate::{letters, refusal::refused};
 
 /// Every route that must have a body, with one that would do.
 pub(crate) fn routes_with_body(world: &World) -> Vec<(&'static str, Request<'_>, Value)> {
@@ -43,16 +43,45 @@ pub(crate) fn routes_with_body(world: &World) -> Vec<(&'static str, Request<'_>,
             agency.post("/v1/lookups", &Value::Null),
             json!({ "persons": [OLA], "purpose": "A permit" }),
         ),
+        (
+            "/v1/letters",
+            letters::agency(world).post("/v1/letters", &Value::Null),
+            letters::letter(),
+        ),
     ]
 }
 
 /// Routes to which there is nothing to say: without a body, or with an empty object.
-fn routes_without_words(world: &World) -> [(&'static str, Request<'_>); 2] {
+async fn routes_without_words(world: &World) -> [(&'static str, Request<'_>); 4] {
     let kari = world.citizen("22885399316");
+    let agency = letters::agency(world);
+    let announced = agency.post("/v1/letters", &letters::letter()).send().await.expect(202);
+    let of_letter = |what: &str| format!("/v1/letters/{}/{what}", announced.body["id"].as_str().unwrap());
     [
         ("confirm", kari.post("/v1/me/contact/confirm", &json!({}))),
         ("reserve", kari.put("/v1/me/reservation", &json!({}))),
+        ("opened", agency.post(&of_letter("opened"), &json!({}))),
+        ("cancel", agency.post(&of_letter("cancel"), &json!({}))),
     ]
+}
+
+/// Where in a body the texts are, as JSON pointers.
+fn texts(body: &Value) -> Vec<String> {
+    let below = |(name, value): (String, &Value)| texts(value).into_iter().map(move |rest| format!("/{name}{rest}"));
+    match body {
+        Value::String(_) => vec![String::new()],
+        Value::Array(elements) => (0..)
+            .map(|at: u32| at.to_string())
+            .zip(elements)
+            .flat_map(below)
+            .collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), value))
+            .flat_map(below)
+            .collect(),
+        _ => vec![],
+    }
 }
 
 #[tokio::test]
@@ -99,7 +128,7 @@ async fn a_body_that_is_not_well_formed_json() {
             refused(format!("{route}, body {at}"), answer, 400, "malformed-json");
         }
     }
-    for (route, request) in routes_without_words(&world) {
+    for (route, request) in routes_without_words(&world).await {
         for body in ["{", "{}{}", "[]", "null", "{\"", "\u{feff}{}"] {
             let answer = request.clone().bytes(body).send().await;
             refused(format!("{route}, {body}"), answer, 400, "malformed-json");
@@ -126,7 +155,11 @@ async fn a_field_that_the_request_does_not_have() {
         "per\0son",
     ];
     let mut routes = routes_with_body(&world);
-    routes.extend(routes_without_words(&world).map(|(route, request)| (route, request, json!({}))));
+    routes.extend(
+        routes_without_words(&world)
+            .await
+            .map(|(route, request)| (route, request, json!({}))),
+    );
     for (route, request, body) in routes {
         let mut fields = unknown.map(str::to_owned).to_vec();
         // Names have one spelling.
@@ -153,25 +186,26 @@ async fn a_nul_in_any_text() {
         ("/v1/me/contact/validate", json!({ "code": "123456" })),
         ("/v1/mailboxes", json!({ "certificate": "a certificate" })),
         ("/v1/lookups", json!({ "reference": "a reference" })),
+        (
+            "/v1/letters",
+            json!({ "availableFrom": "2026-03-02T09:00:00Z", "language": "nb" }),
+        ),
     ];
     for (route, request, mut body) in routes_with_body(&world) {
         for (_, optional) in more.iter().filter(|(other, _)| *other == route) {
             let optional = optional.as_object().unwrap().clone();
             body.as_object_mut().unwrap().extend(optional);
         }
-        for (field, value) in body.as_object().unwrap() {
-            let (wrong, pointer) = match value {
-                Value::Array(_) => (json!([format!("{OLA}\0")]), format!("/{field}/0")),
-                value => (json!(format!("{}\0", value.as_str().unwrap())), format!("/{field}")),
-            };
+        for pointer in texts(&body) {
             let mut body = body.clone();
-            body[field] = wrong;
+            let text = body.pointer_mut(&pointer).unwrap();
+            *text = format!("{}\0", text.as_str().unwrap()).into();
             let answer = request.clone().json(&body).send().await;
-            let answer = refused(format!("{route}, {field}"), answer, 422, "illegal-character");
+            let answer = refused(format!("{route}, {pointer}"), answer, 422, "illegal-character");
             let error = json!({ "pointer": pointer, "code": "illegal-character" });
             assert!(
                 answer.body["errors"].as_array().unwrap().contains(&error),
-                "{route}, {field}"
+                "{route}, {pointer}"
             );
         }
     }
@@ -181,7 +215,11 @@ async fn a_nul_in_any_text() {
 async fn a_body_that_is_not_said_to_be_json() {
     let world = World::new().await;
     let mut routes = routes_with_body(&world);
-    routes.extend(routes_without_words(&world).map(|(route, request)| (route, request, json!({}))));
+    routes.extend(
+        routes_without_words(&world)
+            .await
+            .map(|(route, request)| (route, request, json!({}))),
+    );
     for (route, request, body) in routes {
         let request = request.json(&body);
         refused(
@@ -224,6 +262,8 @@ async fn an_answer_in_another_form_than_json() {
     let mut routes: Vec<_> = routes.collect();
     routes.push(("/v1/me", world.citizen(OLA).get("/v1/me")));
     routes.push(("/v1/providers", world.nobody().get("/v1/providers")));
+    routes.push(("/v1/letters, the feed", letters::agency(&world).get("/v1/letters")));
+    routes.extend(routes_without_words(&world).await);
     routes.push(("/nowhere", world.nobody().get("/nowhere")));
     for (route, request) in routes {
         for accept in [
@@ -256,7 +296,7 @@ async fn a_body_over_the_limit() {
         *value = "x".repeat(64 * 1024).into();
         refused(route, request.json(&body).send().await, 413, "payload-too-large");
     }
-    for (route, request) in routes_without_words(&world) {
+    for (route, request) in routes_without_words(&world).await {
         for length in [64 * 1024 + 1, 3 * 1024 * 1024] {
             let answer = request.clone().bytes(vec![b' '; length]).send().await;
             refused(format!("{route}, {length}"), answer, 413, "payload-too-large");
@@ -283,6 +323,10 @@ async fn a_path_that_is_nowhere() {
             "/v1/me/contact/validate/20914695016",
             "/v1/lookups/20914695016",
             "/v1/mailboxes/20914695016",
+            "/v1/letters/",
+            "/v1/letters/20914695016/notices",
+            "/v1/letters/20914695016/opened/",
+            "/v1/letters/20914695016/opened/again",
             "/v2/me",
             "/v1/local/persons",
             "/$default",

@@ -7,6 +7,7 @@ mod codes;
 mod contact;
 mod entries;
 mod http_syntax;
+mod letters;
 mod persons;
 mod refusal;
 mod requests;

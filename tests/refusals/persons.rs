@@ -5,7 +5,8 @@ use stories::{EBOKS, OLA, World};
 
 use crate::refusal::refused;
 
-fn wrong_identifiers() -> Vec<Value> {
+/// What is no identifier of this register's persons, `null` left out.
+pub(crate) fn wrong_identifiers() -> Vec<Value> {
     let full_width: String = OLA
         .chars()
         .map(|digit| char::from_u32(digit as u32 + 0xFEE0).unwrap())

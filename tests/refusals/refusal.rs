@@ -6,13 +6,15 @@ use stories::Answer;
 use uuid::Uuid;
 
 /// Every field of every request: what a pointer may name.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 20] = [
     "address",
+    "availableFrom",
     "certificate",
     "channel",
     "code",
     "email",
     "language",
+    "legalNotice",
     "mobile",
     "person",
     "persons",
@@ -20,6 +22,11 @@ const FIELDS: [&str; 13] = [
     "provider",
     "purpose",
     "reference",
+    "remind",
+    "sender",
+    "sender/nameMayBeShown",
+    "sender/organisation",
+    "sender/sector",
 ];
 
 /// Every method of every route.

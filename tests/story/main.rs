@@ -1,4 +1,6 @@
-//! The story: choose a mailbox, have it registered, get the SMS, be found.
+//! The story: choose a mailbox, have it registered, get the SMS, be found, and be told of letters.
+
+mod letters;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::messages::Channel;

@@ -45,7 +45,7 @@ pub struct Settings {
 }
 
 /// Longest wait for a worker's turn.
-const SLOWEST: Duration = Duration::from_secs(1);
+const SLOWEST: Duration = Duration::from_secs(2);
 
 /// A worker's share of what a provider takes.
 #[derive(Debug, Clone, Copy)]

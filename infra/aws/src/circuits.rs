@@ -6,6 +6,7 @@ use mailbox_register::{
     circuit::{Circuit, Trouble},
     contact::Channel,
 };
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
@@ -70,6 +71,9 @@ impl Circuits {
     pub async fn step(&self, channel: Channel, read: &Circuit, next: &Circuit) -> Result<bool, StoreError> {
         let mut row = item::write("sending", next)?;
         row.insert("what".to_owned(), text(key(channel)));
+        // Two workers may want to store the same: whose it was, this tells.
+        let writer = text(Uuid::new_v4().to_string());
+        row.insert("writer".to_owned(), writer.clone());
         let result = self
             .client
             .put_item()
@@ -84,8 +88,7 @@ impl Circuits {
         match error.as_service_error() {
             // An earlier try of the same call may have been stored, and its answer lost.
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let there = failed.item.clone().map(|item| item::read::<Circuit>("sending", item));
-                Ok(there.transpose()?.as_ref() == Some(next))
+                Ok(failed.item().and_then(|there| there.get("writer")) == Some(&writer))
             }
             _ => Err(error.into()),
         }
