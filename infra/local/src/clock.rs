@@ -70,6 +70,14 @@ impl MovableClock {
         Ok(())
     }
 
+    /// Sets the clock, also back: for tests whose histories begin at different times on one stack.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub fn set(&self, to: Timestamp) -> io::Result<()> {
+        self.advance(to.duration_since(self.now()))
+    }
+
     /// Puts the clock back to where it began.
     ///
     /// # Errors

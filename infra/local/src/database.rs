@@ -20,9 +20,11 @@ use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest};
 use dynoxide::{server, streams};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::sdk;
 use crate::template::{Table, physical_name};
@@ -36,6 +38,9 @@ pub enum DatabaseError {
     /// A port or a file cannot be had.
     #[error("database: {0}")]
     Io(#[from] io::Error),
+    /// The engine's own tables are not as they were.
+    #[error("database: {0}")]
+    Streams(#[from] rusqlite::Error),
     /// A definition is not one of DynamoDB, or the engine's description of a table is not.
     #[error("table {table}: {source}")]
     Shape {
@@ -85,7 +90,8 @@ impl Database {
                 }
                 open(&file)?
             }
-            None => dynoxide::Database::memory()?,
+            // Under a name, so that it can be opened twice; under a name of its own, so that no two stacks meet there.
+            None => open(Path::new(&format!("file:{}?mode=memory&cache=shared", Uuid::new_v4())))?,
         };
         let mut streams = BTreeMap::new();
         for (id, table) in tables {
@@ -129,6 +135,14 @@ impl Database {
         self.streams.get(table)
     }
 
+    /// How many bytes it takes, in its file or in memory.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub fn size(&self) -> Result<u64, DatabaseError> {
+        Ok(self.engine.db_size_bytes()?)
+    }
+
     /// Empties every table. Stream records that nobody has read yet are dropped as well.
     ///
     /// # Errors
@@ -152,9 +166,19 @@ pub fn table_name(logical_id: &str) -> String {
 }
 
 const FILE: &str = "database.sqlite";
+/// So many stream records are kept, handled or not, as the service keeps those of a day. The engine keeps all, and goes
+/// through them for every write: a run of many letters would get slower and larger with each.
+const RECORDS_KEPT: u32 = 20_000;
 
 fn open(file: &Path) -> Result<dynoxide::Database, DatabaseError> {
-    Ok(dynoxide::Database::new(&file.to_string_lossy())?)
+    let engine = dynoxide::Database::new(&file.to_string_lossy())?;
+    Connection::open(file)?.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS stream_records_in_order
+             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+         CREATE TRIGGER IF NOT EXISTS stream_records_are_trimmed AFTER INSERT ON _stream_records
+             BEGIN DELETE FROM _stream_records WHERE id <= NEW.id - {RECORDS_KEPT}; END;"
+    ))?;
+    Ok(engine)
 }
 
 /// Makes the file with all its tables aside: the engine makes a table in several steps, and a process killed between them
@@ -269,8 +293,7 @@ fn check_definition(id: &str, table: &Table, description: &Value) -> Result<(), 
 /// A table's stream, with the position up to which its records were handled.
 ///
 /// Handles share the position. With a data folder it is kept there, so that a restart goes on where the last run stopped. A record handled
-/// but not yet noted comes again: at least once, as in Lambda. Records are kept for ever, and reading takes longer the more there are:
-/// some milliseconds at ten thousand.
+/// but not yet noted comes again: at least once, as in Lambda.
 #[derive(Clone)]
 pub struct Stream(Arc<StreamState>);
 
@@ -418,7 +441,7 @@ mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
 
     use super::*;
-    use crate::template::Template;
+    use crate::template::{EventSource, Source, Template};
 
     fn tables() -> &'static BTreeMap<String, Table> {
         &Template::shipped().unwrap().tables
@@ -527,10 +550,10 @@ mod tests {
 
         // The template's own filter takes the first only.
         let dispatch = &Template::shipped().unwrap().functions["DispatchFunction"];
-        let delivered: Vec<bool> = records
-            .iter()
-            .map(|record| dispatch.event_sources[0].delivers(&record.record))
-            .collect();
+        let is_of_notices =
+            |source: &&EventSource| matches!(&source.source, Source::Stream { table } if table == "NoticesTable");
+        let source = dispatch.event_sources.iter().find(is_of_notices).unwrap();
+        let delivered: Vec<bool> = records.iter().map(|record| source.delivers(&record.record)).collect();
         assert_eq!(delivered, [true, false, false]);
     }
 
@@ -550,6 +573,26 @@ mod tests {
         assert_eq!(rest[0].record["dynamodb"]["Keys"]["id"]["S"], "c");
         stream.handled(&rest[0].sequence_number).unwrap();
         assert!(stream.read(2).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_stream_forgets_its_oldest_records() {
+        let name = format!("file:{}?mode=memory&cache=shared", Uuid::new_v4());
+        let _engine = open(Path::new(&name)).unwrap();
+        let connection = Connection::open(&name).unwrap();
+        let more = RECORDS_KEPT + 10;
+        connection
+            .execute_batch(&format!(
+                "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {more})
+                 INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
+                 SELECT 'notices', 'INSERT', '{{}}', number, 'shard', 0 FROM numbers;"
+            ))
+            .unwrap();
+        let kept = "SELECT MIN(CAST(sequence_number AS INTEGER)), COUNT(*) FROM _stream_records";
+        let kept: (u32, u32) = connection
+            .query_row(kept, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(kept, (11, RECORDS_KEPT));
     }
 
     #[tokio::test]

@@ -2,9 +2,11 @@
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use local::{
     messages::{Channel, Message},
+    mishaps::Odds,
+    soak,
     stack::{Options, Stack},
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -14,8 +16,10 @@ mod tour;
 
 /// The digital mailbox register on this machine: embedded database, queues, SMS and e-mail, token issuers and the API.
 #[derive(Parser)]
-#[command(version, name = "local")]
+#[command(version, name = "local", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Port of the API on 127.0.0.1.
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -27,23 +31,77 @@ struct Arguments {
     log: String,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Sends many notices under faults, and proves that none was sent twice and none was lost.
+    ///
+    /// Best run as `cargo run --profile bench -p local -- soak`.
+    Soak(Soak),
+}
+
+#[derive(Args)]
+struct Soak {
+    /// Notices, one for each letter.
+    #[arg(long, default_value_t = 90_000)]
+    notices: u64,
+    /// Deliveries of queues and streams that come twice, in percent.
+    #[arg(long, default_value_t = 5.0, value_name = "PERCENT")]
+    duplicates: f64,
+    /// Workers that die, in percent: after claiming, after preparing, or after marking the notice as being sent.
+    #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
+    crashes: f64,
+    /// Calls whose answer is lost after the provider has accepted, in percent.
+    #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
+    lost: f64,
+    /// Calls that the provider refuses for the time being, in percent.
+    #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
+    refused: f64,
+    /// What the lots are drawn by. Without it, any; it is printed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Prints the outcome as JSON, and how far it is to standard error.
+    #[arg(long)]
+    json: bool,
+    /// What the functions log: error, warn, info, debug or trace. The faults are many, so nothing usually.
+    #[arg(long, default_value = "off", value_name = "LEVEL")]
+    log: String,
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match arguments.command {
+        None => {
+            log(&arguments.log);
+            serve(arguments.port, arguments.data).await
+        }
+        Some(Command::Soak(soak)) => {
+            log(&soak.log);
+            soak.run().await
+        }
+    }
+}
+
+fn log(level: &str) {
     // The database reports conditions that do not hold as warnings; here they are everyday.
-    let filter = format!("{},dynoxide=error", arguments.log);
+    let filter = match level {
+        "off" => level.to_owned(),
+        _ => format!("{level},dynoxide=error"),
+    };
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+}
+
+async fn serve(port: u16, data: Option<PathBuf>) -> ExitCode {
     let options = Options {
-        port: arguments.port,
-        data: arguments.data,
-        frozen_at: None,
+        port,
+        data,
         driven: true,
-        database_faults: false,
+        ..Options::default()
     };
     match Stack::start(options).await {
         Ok(stack) => {
@@ -60,6 +118,55 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+impl Soak {
+    async fn run(self) -> ExitCode {
+        let options = soak::Options {
+            notices: self.notices,
+            odds: Odds {
+                duplicates: self.duplicates,
+                crashes: self.crashes,
+            },
+            lost: self.lost,
+            refused: self.refused,
+            seed: self.seed.unwrap_or_else(any_seed),
+        };
+        // What is piped on is the outcome alone.
+        let say = if self.json { eprint } else { print };
+        say(&format!("seed {}\n", options.seed));
+        let progress = |now: soak::Progress| {
+            say(&format!(
+                "{:>9} accepted {:>7.0} a second {:>6} MiB resident\n",
+                now.accepted,
+                now.per_second,
+                now.memory.resident / 1024
+            ));
+        };
+        match soak::run(options, progress).await {
+            Ok(report) => {
+                if self.json {
+                    print(&format!("{}\n", serde_json::json!(report)));
+                } else {
+                    print(&report.to_string());
+                }
+                if report.holds() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+            Err(error) => {
+                eprint(&format!("The soak cannot go on: {error}\n"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Short enough to be typed.
+fn any_seed() -> u64 {
+    u64::from(fastrand::u32(..))
 }
 
 /// Prints what people would have received.

@@ -103,6 +103,9 @@ pub enum StackError {
     /// A test person's story does not hold by the rules.
     #[error("the test persons do not fit the rules")]
     TestPersons,
+    /// A soak run lacks something.
+    #[error("the soak lacks {0}")]
+    Soak(&'static str),
     /// The secret in the data folder is not one.
     #[error("the secret in the data folder is not one")]
     Secret,
@@ -485,7 +488,9 @@ impl Functions {
             sns: aws_sdk_sns::Client::new(&sender),
             ses: aws_sdk_ses::Client::new(&sender),
         };
-        let worked_at = mishaps.as_ref().map_or_else(|| now.clone(), |mishaps| mishaps.clock(now.clone()));
+        let worked_at = mishaps
+            .as_ref()
+            .map_or_else(|| now.clone(), |mishaps| mishaps.clock(now.clone()));
         let of = read(settings, function("notify")?);
         let notify = notify::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("notify")(&error))?

@@ -1,0 +1,50 @@
+//! How much memory the process takes.
+
+use serde::Serialize;
+
+/// Memory of the process in KiB, as Linux counts it; 0 where nobody does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// What it holds now.
+    pub resident: u64,
+    /// The most it has held.
+    pub peak: u64,
+}
+
+impl Memory {
+    /// As of now.
+    pub fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self::read(&status)
+    }
+
+    fn read(status: &str) -> Self {
+        let value = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok())
+                .unwrap_or_default()
+        };
+        Self {
+            resident: value("VmRSS:"),
+            peak: value("VmHWM:"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_are_read() {
+        let status = "Name:\tlocal\nVmPeak:\t  900000 kB\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\nThreads:\t3\n";
+        let expected = Memory {
+            resident: 102_400,
+            peak: 204_800,
+        };
+        assert_eq!(Memory::read(status), expected);
+        assert_eq!(Memory::read(""), Memory::default());
+    }
+}
