@@ -417,7 +417,7 @@ fn after(before: &Details, what: Change, address: String, now: Timestamp) -> Opt
         }
         Change::Leave => {
             return Some(Details {
-                has_left: true,
+                has_left: before.is_registered || before.has_left,
                 ..Details::default()
             });
         }
