@@ -998,14 +998,18 @@ Resources:
             Setting::Reference("RegisterTable".to_owned())
         );
         let dispatch = &template.functions["DispatchFunction"];
-        assert_eq!(
-            dispatch.event_sources[0].source,
-            Source::Stream {
-                table: "NoticesTable".to_owned()
-            }
-        );
+        let streams: Vec<_> = dispatch.event_sources.iter().map(|source| &source.source).collect();
+        let of = |table: &str| Source::Stream {
+            table: table.to_owned(),
+        };
+        assert_eq!(streams, [&of("LettersTable"), &of("NoticesTable")]);
         assert_eq!(dispatch.schedules.len(), 1);
         let notify = &template.functions["NotifyFunction"];
         assert_eq!(notify.event_sources.len(), 2);
+        let receipts = &template.functions["ReceiptsFunction"];
+        assert_eq!(
+            receipts.subscriptions,
+            ["EmailTopic", "SmsDeliveryLogs", "SmsFailureLogs"]
+        );
     }
 }
