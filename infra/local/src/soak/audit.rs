@@ -213,7 +213,12 @@ impl Books {
                 self.report.untold += 1;
             } else {
                 self.report.lost += 1;
-                self.report.wrong(format!("nobody was told of letter {}", letter.id));
+                let states: Vec<_> = letter.events.iter().map(|event| format!("{:?}", event.what)).collect();
+                self.report.wrong(format!(
+                    "nobody was told of letter {}: {}",
+                    letter.id,
+                    states.join(", ")
+                ));
             }
         }
         for notice in &notices {

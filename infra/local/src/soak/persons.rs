@@ -4,7 +4,7 @@ use infra_aws::{addresses::Addresses, register::Register, transaction::CommitErr
 use jiff::{Timestamp, ToSpan as _};
 use mailbox_register::{
     contact::{Channel, EmailAddress, MobileNumber},
-    entry::{self, Actor, Command, ContactUpdate, Entry, Transition, Update},
+    entry::{self, Actor, Command, ContactUpdate, Entry, Registering, Transition, Update},
     person::{PersonIdentifier, PersonKey, Population},
 };
 
@@ -18,6 +18,9 @@ use crate::{
 const MOBILES: std::ops::RangeInclusive<u64> = 46_701_740_605..=46_701_740_699;
 /// Two for each mobile.
 const PERSONS: usize = 190;
+
+/// Providers, and the organisation of each: people have a mailbox with both, so letters may come from either.
+const PROVIDERS: [(&str, &str); 2] = [("digipost", "984661185"), ("e-boks", "922020175")];
 
 /// Somebody who can be reached on both channels.
 pub(super) struct Person {
@@ -38,22 +41,44 @@ pub(super) async fn store(stack: &Stack, now: Timestamp) -> Result<Vec<Person>, 
             PersonIdentifier::parse(&number, Population::Synthetic).map_err(|_| StackError::TestPersons)?;
         let key = stack.secret().person_key(&identifier);
         let channel = Channel::ALL[at % Channel::ALL.len()];
-        let command = Command::SetContact(contact(at, mobile, channel)?);
-        let Ok(Transition::Changed(outcome)) = entry::apply(None, &identifier, command, Actor::Citizen, registered_at)
-        else {
-            return Err(StackError::TestPersons);
-        };
-        let sharing = addresses.sharing(&key, None, outcome.entry.registration()).await?;
-        let mut writes: Vec<_> = sharing.writes().collect();
-        writes.extend(register.writes(&key, &outcome, &sharing)?);
-        register.commit(writes).await.map_err(|error| match error {
-            CommitError::Store(error) => StackError::Store(error),
-            CommitError::Conflict(_) => StackError::TestPersons,
-        })?;
-        let entry = outcome.entry;
+        let mut commands = vec![(Actor::Citizen, Command::SetContact(contact(at, mobile, channel)?))];
+        for (provider, organisation) in PROVIDERS {
+            commands.push(mailbox(at, provider, organisation)?);
+        }
+        let mut entry: Option<Entry> = None;
+        for (actor, command) in commands {
+            let transition = entry::apply(entry.as_ref(), &identifier, command, actor, registered_at);
+            let Ok(Transition::Changed(outcome)) = transition else {
+                return Err(StackError::TestPersons);
+            };
+            let before = entry.as_ref().and_then(Entry::registration);
+            let sharing = addresses.sharing(&key, before, outcome.entry.registration()).await?;
+            let mut writes: Vec<_> = sharing.writes().collect();
+            writes.extend(register.writes(&key, &outcome, &sharing)?);
+            register.commit(writes).await.map_err(|error| match error {
+                CommitError::Store(error) => StackError::Store(error),
+                CommitError::Conflict(_) => StackError::TestPersons,
+            })?;
+            entry = Some(outcome.entry);
+        }
+        let entry = entry.ok_or(StackError::TestPersons)?;
         persons.push(Person { key, entry });
     }
     Ok(persons)
+}
+
+fn mailbox(at: usize, provider: &str, organisation: &str) -> Result<(Actor, Command), StackError> {
+    let actor = Actor::Organisation {
+        organisation: organisation.parse().map_err(|_| StackError::TestPersons)?,
+    };
+    let command = Command::RegisterMailbox(Registering {
+        provider: provider.parse().map_err(|_| StackError::TestPersons)?,
+        address: format!("person.number#{at}")
+            .try_into()
+            .map_err(|_| StackError::TestPersons)?,
+        certificate: Update::Keep,
+    });
+    Ok((actor, command))
 }
 
 fn contact(at: usize, mobile: u64, preferred: Channel) -> Result<ContactUpdate, StackError> {

@@ -38,8 +38,8 @@ const QUIET_STEP: SignedDuration = SignedDuration::from_mins(10);
 const MOST_QUIET_STEPS: u32 = 150;
 /// Calls on a channel for which it is settled in advance what befalls them: more than a wave makes.
 const CALLS_AHEAD: u32 = 500;
-/// Agencies: they announce to anyone.
-const ORGANISATIONS: [&str; 2] = ["991825827", "974760673"];
+/// Two providers of mailboxes and two agencies.
+const ORGANISATIONS: [&str; 4] = ["984661185", "922020175", "991825827", "974760673"];
 
 /// What befalls deliveries and workers in a round.
 pub(super) fn mishaps(options: &Options, seed: u64) -> Arc<Mishaps> {
