@@ -10,7 +10,7 @@ use mailbox_register::{
 };
 
 use crate::{
-    house::{Flying, House, of_letter},
+    house::{Flying, House, Workers, of_letter},
     life::{Life, Told, Wrong, ensure},
     person::Details,
     steps::{Look, Queueing, Reporting, Streaming, Ticking},
@@ -87,17 +87,21 @@ impl Life<'_> {
         match how {
             Queueing::All => {
                 for message in std::mem::take(&mut self.house.flying) {
-                    self.work(vec![message], 1).await?;
+                    self.work(vec![message], Workers::One).await?;
                 }
                 Ok(())
             }
             Queueing::Twice => {
                 let all = std::mem::take(&mut self.house.flying);
-                self.work(all, 2).await
+                self.work(all, Workers::Two).await
+            }
+            Queueing::CutOff => {
+                let all = std::mem::take(&mut self.house.flying);
+                self.work(all, Workers::CutOff).await
             }
             Queueing::One(which) if count > 0 => {
                 let one = self.house.flying.remove(which % count);
-                self.work(vec![one], 1).await
+                self.work(vec![one], Workers::One).await
             }
             Queueing::Lost(which) if count > 0 => {
                 self.house.flying.remove(which % count);
@@ -105,10 +109,10 @@ impl Life<'_> {
             }
             Queueing::Old(which) if !self.house.handled.is_empty() => {
                 let old = self.house.handled[which % self.house.handled.len()].clone();
-                self.work(vec![old], 1).await
+                self.work(vec![old], Workers::One).await
             }
             Queueing::Early(which) => match self.any_notice(which).await {
-                Some(notice) => self.work(vec![House::message_for(notice)], 1).await,
+                Some(notice) => self.work(vec![House::message_for(notice)], Workers::One).await,
                 None => Ok(()),
             },
             Queueing::One(_) | Queueing::Lost(_) | Queueing::Old(_) => Ok(()),
@@ -123,7 +127,7 @@ impl Life<'_> {
         notices.get(which / count % notices.len().max(1)).copied()
     }
 
-    async fn work(&mut self, messages: Vec<Flying>, workers: usize) -> Result<(), Wrong> {
+    async fn work(&mut self, messages: Vec<Flying>, workers: Workers) -> Result<(), Wrong> {
         let notices: Vec<_> = messages.iter().map(|message| message.notice).collect();
         let faults = self.faults();
         let (again, done) = self.house.work(messages, workers).await;
@@ -287,22 +291,25 @@ impl Life<'_> {
             self.judge(&told, read)
                 .await
                 .map_err(|wrong| format!("{wrong}: {:?}, letter {:?}", told.message, told.of))?;
-            let kind = told.message.kind.clone().unwrap_or_default();
-            let when = if told
-                .of
-                .is_some_and(|(letter, _)| self.letters[&letter].closed.is_some())
-            {
-                " on the way when closed"
-            } else {
-                ""
-            };
-            let slept = if read.is_some() { " after a stop" } else { "" };
-            self.house
-                .seen
-                .note(format!("taken {} {kind}{when}{slept}", told.channel.as_str()));
+            self.note(&told, read.is_some());
             self.told.push(told);
         }
         Ok(())
+    }
+
+    fn note(&mut self, told: &Told, is_late: bool) {
+        let is_closed = told
+            .of
+            .is_some_and(|(letter, _)| self.letters[&letter].closed.is_some());
+        let seen = &mut self.house.seen;
+        let kind = told.message.kind.as_deref().unwrap_or_default();
+        seen.note(format!("taken {} {kind}", told.channel.as_str()));
+        if is_late {
+            seen.note("taken late");
+        }
+        if is_closed {
+            seen.note("taken late, of a closed letter");
+        }
     }
 
     async fn judge(&self, told: &Told, read: Option<&[Details]>) -> Result<(), Wrong> {

@@ -85,6 +85,16 @@ impl Places {
         }
     }
 
+    /// The same, but nobody listens where the providers should be.
+    fn without_providers(&self) -> Self {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let messages = format!("http://{}", closed.local_addr().unwrap());
+        Self {
+            messages,
+            ..self.clone()
+        }
+    }
+
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&sdk::config(&self.database))
     }
@@ -159,6 +169,16 @@ impl Flying {
     }
 }
 
+/// Who gets messages.
+#[derive(Clone, Copy)]
+pub(crate) enum Workers {
+    One,
+    /// Two at once.
+    Two,
+    /// One that reaches no provider.
+    CutOff,
+}
+
 /// A world for many runs, one after the other.
 pub(crate) struct House {
     pub(crate) world: World,
@@ -166,8 +186,9 @@ pub(crate) struct House {
     pub(crate) register: Register,
     pub(crate) addresses: Addresses,
     dispatch: dispatch::App,
-    /// Two workers, the first of which can be made to die.
+    /// Two workers, the first of which can be made to die, and one that reaches no provider.
     notify: [notify::App; 2],
+    cut_off: notify::App,
     receipts: receipts::App,
     sqs: aws_sdk_sqs::Client,
     places: Places,
@@ -219,6 +240,7 @@ impl House {
                 requeue: REQUEUE,
             },
             notify: [places.notify(notify_watch.clock()), places.notify(clock.clone())],
+            cut_off: places.without_providers().notify(clock.clone()),
             receipts: receipts::App {
                 outbox: outbox(&dynamodb),
                 postmarks: Postmarks::new(dynamodb.clone(), table_name("PostmarksTable")),
@@ -410,12 +432,16 @@ impl House {
         Flying { notice, record }
     }
 
-    /// A worker gets messages, or several get the same. Gives those that have to come again, and the others.
-    pub(crate) async fn work(&self, messages: Vec<Flying>, workers: usize) -> (Vec<Flying>, Vec<Flying>) {
+    /// Workers get messages, each the same ones. Gives those that have to come again, and the others.
+    pub(crate) async fn work(&self, messages: Vec<Flying>, workers: Workers) -> (Vec<Flying>, Vec<Flying>) {
         let mut event = SqsEvent::default();
         event.records = messages.iter().map(|message| message.record.clone()).collect();
-        let workers = self.notify.iter().take(workers);
-        let answers = future::join_all(workers.map(|app| notify::handle(app, event.clone()))).await;
+        let workers = match workers {
+            Workers::One => &self.notify[..1],
+            Workers::Two => &self.notify[..],
+            Workers::CutOff => std::slice::from_ref(&self.cut_off),
+        };
+        let answers = future::join_all(workers.iter().map(|app| notify::handle(app, event.clone()))).await;
         let failures = answers.into_iter().flat_map(|answer| answer.batch_item_failures);
         let failed: HashSet<_> = failures.map(|failure| failure.item_identifier).collect();
         let comes_again = |message: &Flying| failed.contains(message.record.message_id.as_deref().unwrap_or_default());

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     beginnings, calendar,
-    house::{House, of_letter, of_provider},
+    house::{House, Workers, of_letter, of_provider},
     letter::{Closed, Letter},
     person::{Details, Person, Point},
     sleeper::Stopped,
@@ -270,7 +270,7 @@ impl Life<'_> {
         let notices: Vec<_> = flying.iter().map(|message| message.notice).collect();
         let faults = self.faults();
         let request = self.closing(letter, how);
-        let (answer, (again, done)) = tokio::join!(request.send(), self.house.work(flying, 1));
+        let (answer, (again, done)) = tokio::join!(request.send(), self.house.work(flying, Workers::One));
         self.house.flying = again;
         self.house.handled.extend(done);
         self.spoil(&faults, &notices).await;

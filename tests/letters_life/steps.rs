@@ -176,6 +176,8 @@ pub(crate) enum Queueing {
     All,
     /// Each to two workers at once.
     Twice,
+    /// To a worker that reaches no provider.
+    CutOff,
     One(usize),
     Lost(usize),
     /// One that was handled before, once more.
@@ -375,6 +377,10 @@ impl Drawing {
                 is_busy: self.seldom(5),
             });
             steps.push(Step::Tick(Ticking::Once));
+            if self.random.bool() {
+                steps.push(self.worker_stops());
+                self.go_on(steps);
+            }
             for _ in 0..self.random.usize(2..12) {
                 self.steps_on(steps);
             }
@@ -396,23 +402,36 @@ impl Drawing {
             return;
         }
         if is_stop {
-            if self.random.bool() {
-                steps.push(Step::CloseStopped { how: self.closing() });
-            }
-            steps.push(if self.random.bool() {
-                Step::WorkerGoesOn { is_lost: false }
-            } else {
-                Step::Pass {
-                    to: self.moment(),
-                    is_busy: false,
-                }
-            });
+            self.go_on(steps);
             return;
         }
         steps.push(match self.random.u8(..6) {
             0 => self.worker_dies(),
             1 => self.worker_stops(),
             _ => Step::Queue(self.queueing()),
+        });
+    }
+
+    /// What happens while a worker stands still, until it goes on.
+    fn go_on(&mut self, steps: &mut Vec<Step>) {
+        if self.random.bool() {
+            steps.push(Step::CloseStopped { how: self.closing() });
+        }
+        if self.random.bool() {
+            let fault = self.one(&[Fault::Throttle, Fault::Pause, Fault::Unavailable, Fault::Reject]);
+            steps.push(Step::Fault {
+                channel: self.channel(),
+                fault,
+                count: 1,
+            });
+        }
+        steps.push(if self.seldom(3) {
+            Step::Pass {
+                to: self.moment(),
+                is_busy: false,
+            }
+        } else {
+            Step::WorkerGoesOn { is_lost: false }
         });
     }
 
@@ -528,8 +547,8 @@ impl Drawing {
             }),
             53..=68 => Step::Queue(self.queueing()),
             69..=76 => self.fault(),
-            77..=81 => self.worker_dies(),
-            82..=86 => self.worker_stops(),
+            77..=80 => self.worker_dies(),
+            81..=86 => self.worker_stops(),
             87..=90 => Step::WorkerGoesOn {
                 is_lost: self.seldom(4),
             },
@@ -554,7 +573,8 @@ impl Drawing {
     fn queueing(&mut self) -> Queueing {
         let which = self.random.usize(..100);
         match self.random.u8(..16) {
-            0..=1 => Queueing::Twice,
+            0 => Queueing::Twice,
+            1 => Queueing::CutOff,
             2..=3 => Queueing::One(which),
             4 => Queueing::Lost(which),
             5 => Queueing::Old(which),
