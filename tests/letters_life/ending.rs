@@ -9,7 +9,7 @@ use mailbox_register::{
     contact::Channel,
     entry::Event as EntryEvent,
     letter::{self, LetterId, Outcome, What},
-    notice::{Failure, Notice, NoticeId, State},
+    notice::{Failure, Notice, NoticeId, SENDING_LIMIT, State},
 };
 use serde_json::{Value, json};
 
@@ -201,7 +201,10 @@ impl Life<'_> {
         };
         // A reminder is a second word.
         if is_reminder && !stored.was_told() {
-            ensure!(!told(None), "a reminder came without a first word");
+            ensure!(
+                !told(None) || had_a_first_word(stored),
+                "a reminder came without a first word"
+            );
             return Ok(());
         }
         let (person, is_legal) = (letter.order.person, letter.order.is_legal);
@@ -337,4 +340,20 @@ fn check_closing(letter: &Letter, stored: &letter::Letter) -> Result<(), Wrong> 
         .filter(|event| matches!(&event.what, What::Notice(step) if matches!(step.outcome, Outcome::Planned { .. })));
     ensure!(planned.next().is_none(), "something was planned after it was closed");
     Ok(())
+}
+
+/// Whether there was a first word when the reminder went out, though it has come to nothing since: a bounce may be
+/// reported days later. What is reported while a reminder is on its way comes too late for it.
+fn had_a_first_word(letter: &letter::Letter) -> bool {
+    let sent = letter.events.iter().rposition(|event| {
+        matches!(&event.what, What::Notice(step)
+            if step.reminder && matches!(step.outcome, Outcome::Sent | Outcome::Unknown))
+    });
+    let Some(sent) = sent else { return false };
+    let on_its_way_at = letter.events[sent].at - SENDING_LIMIT;
+    (0..=sent).rev().any(|end| {
+        let mut then = letter.clone();
+        then.events.truncate(end);
+        (end == sent || letter.events[end].at >= on_its_way_at) && then.was_told()
+    })
 }
