@@ -5,10 +5,13 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    batch::Kind,
+    caller::{Fields, Scope, Scopes},
     contact::norwegian_time,
     mailbox::ProviderId,
     organisation::OrganisationNumber,
     texts::{MAX_PROVIDER, is_one_line},
+    words::Purpose,
 };
 
 /// From the start of one day until the start of another, in Norwegian time; open-ended without `until`.
@@ -113,6 +116,16 @@ impl Provider {
     }
 }
 
+/// What an agency may do with files. A file has no token: what a token says otherwise stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileAccess {
+    /// What it sees of a person, and whether it may announce letters.
+    pub scopes: Scopes,
+    /// Why it looks persons up where a file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+}
+
 /// An organisation that may look recipients up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agency {
@@ -123,6 +136,19 @@ pub struct Agency {
     /// When it may call.
     #[serde(flatten)]
     pub validity: Validity,
+    /// Whether and how it may send files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileAccess>,
+}
+
+impl Agency {
+    /// What the agency may do with files of a kind; none if it may not send them.
+    pub fn may_send(&self, kind: Kind) -> Option<&FileAccess> {
+        self.files.as_ref().filter(|access| match kind {
+            Kind::Lookup => !Fields::of_agency(&access.scopes).names().is_empty(),
+            Kind::Letters => access.scopes.contains(Scope::LettersWrite),
+        })
+    }
 }
 
 #[cfg(test)]

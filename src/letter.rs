@@ -1,6 +1,6 @@
 //! A letter that has arrived in a person's mailbox: whom to tell, on which channel and when, and what became of it.
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,6 +18,11 @@ use crate::{
 /// A letter that is unopened so many days after it became available is told of once more (eForvaltningsforskriften
 /// § 8: one week).
 pub const REMINDER_DAYS: i32 = 7;
+
+/// How long a letter may have been there before it is announced: clocks differ, and batches take their time.
+const MOST_PAST: SignedDuration = SignedDuration::from_hours(24);
+/// How far ahead a letter can be announced.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// A letter's identity: made from who announced it and that organisation's own reference, so that the same letter
 /// announced twice is one.
@@ -84,6 +89,14 @@ pub struct Announcement {
     /// The language of the letter, for a person who chose none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+}
+
+impl Announcement {
+    /// Whether a letter that becomes available then can be announced at `now`.
+    pub fn is_timely(&self, now: Timestamp) -> bool {
+        let ahead = self.available_from.duration_since(now);
+        -MOST_PAST <= ahead && ahead <= MOST_AHEAD
+    }
 }
 
 /// A letter, and what has happened to it so far.

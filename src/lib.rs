@@ -4,6 +4,7 @@
 //! randomness are arguments, and there is no I/O. What a person sent, received or is called never shows in a
 //! `Debug` text.
 
+pub mod batch;
 pub mod caller;
 pub mod circuit;
 pub mod code;

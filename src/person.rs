@@ -76,6 +76,15 @@ impl PersonIdentifier {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// A number that is this identifier's alone: the nine digits before the control digits and the first remainder tell
+    /// the first control digit, and that tells the second.
+    pub fn index(&self) -> u32 {
+        let digits = self.0.map(|digit| u32::from(digit - b'0'));
+        let nine = digits[..9].iter().fold(0, |number, digit| number * 10 + digit);
+        // At most 999 999 999 * 4 + 3: below 2^32.
+        nine * 4 + weighted_sum(&FIRST_WEIGHTS, &digits) % 11
+    }
+
     fn read(text: &str) -> Result<(Self, Population), IdentifierError> {
         let ascii: [u8; 11] = text
             .as_bytes()
@@ -99,8 +108,11 @@ const SECOND_WEIGHTS: [u32; 11] = [5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1];
 
 /// The rule of 2032 lets the first remainder be 0 to 3; that of 1964 (only 0) lies within it.
 fn control_digits_fit(digits: &[u32; 11]) -> bool {
-    let sum = |weights: &[u32]| -> u32 { weights.iter().zip(digits).map(|(w, d)| w * d).sum() };
-    sum(&FIRST_WEIGHTS) % 11 <= 3 && sum(&SECOND_WEIGHTS).is_multiple_of(11)
+    weighted_sum(&FIRST_WEIGHTS, digits) % 11 <= 3 && weighted_sum(&SECOND_WEIGHTS, digits).is_multiple_of(11)
+}
+
+fn weighted_sum(weights: &[u32], digits: &[u32]) -> u32 {
+    weights.iter().zip(digits).map(|(weight, digit)| weight * digit).sum()
 }
 
 /// The population a date belongs to, or none if there is no such date.
@@ -297,6 +309,18 @@ mod tests {
                     PersonIdentifier::parse(&text, Population::Synthetic),
                     Err(IdentifierError::ControlDigits)
                 );
+            }
+        }
+
+        #[test]
+        fn an_index_is_one_identifiers_alone(
+            date in date_part(), other_date in date_part(), same_date in any::<bool>(),
+            remainder in 0u32..=3, other_remainder in 0u32..=3,
+        ) {
+            let other_date = if same_date { date } else { other_date };
+            if let (Some(one), Some(other)) = (completed(date, remainder), completed(other_date, other_remainder)) {
+                let index = |text: &str| PersonIdentifier::parse(text, Population::Synthetic).unwrap().index();
+                prop_assert_eq!(index(&one) == index(&other), one == other);
             }
         }
 

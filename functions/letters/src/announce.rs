@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use infra_aws::{
+    announcing::Known,
     disclosures::Disclosure,
     requests::{Answer, Claim},
     transaction::{CommitError, Part},
@@ -13,7 +14,7 @@ use infra_edge::{
     request::IdempotencyKey,
     unavailable::{OrUnavailable as _, not_committed, not_on_record},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use mailbox_register::{
     caller::Machine,
     entry::Entry,
@@ -32,11 +33,6 @@ use crate::{
     callers::{Announcer, Role},
     view::AnnouncedView,
 };
-
-/// How long a letter may have been there before it is announced: clocks differ, and batches take their time.
-const MOST_PAST: SignedDuration = SignedDuration::from_hours(24);
-/// How far ahead a letter can be announced.
-const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// A letter, as it is announced.
 #[derive(Debug, Default, Deserialize)]
@@ -189,8 +185,7 @@ impl App {
             return Ok(Done::nothing(known));
         }
         // Asked after that: a letter that was announced in time may be announced again later.
-        let ahead = announcement.available_from.duration_since(now);
-        if ahead < -MOST_PAST || ahead > MOST_AHEAD {
+        if !announcement.is_timely(now) {
             let field = "/availableFrom".to_owned();
             return Err(Problem::of_fields(&[(field, Kind::InvalidAvailability)]));
         }
@@ -206,14 +201,11 @@ impl App {
         let ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
         let (letter, notices) = Letter::announce(id, announcement.clone(), entry, ids, now);
         let answer = announced(&letter);
-        let mut writes = vec![self.outbox.letters.announcing(&letter).or_unavailable()?];
-        for notice in &notices {
-            writes.push(self.outbox.notices.adding(notice).or_unavailable()?);
-        }
+        let mut writes = Vec::new();
         if let Some(claim) = claim {
             writes.push(self.requests.answering(claim, &answer).or_unavailable()?);
         }
-        match self.outbox.commit(writes).await {
+        match self.outbox.announce(&letter, &notices, writes).await {
             Ok(()) => {
                 let outcome = if notices.is_empty() { "unreachable" } else { "planned" };
                 metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);
@@ -235,19 +227,16 @@ impl App {
         announcement: &Announcement,
         is_open_ended: bool,
     ) -> Result<Option<Answer>, Problem> {
-        let Some(stored) = self.outbox.letters.get(id).await.or_unavailable()? else {
-            return Ok(None);
-        };
-        let letter = stored.letter;
-        let mut same = announcement.clone();
-        if is_open_ended && letter.announcement.available_from == letter.announced_at {
-            // "Now" is another moment each time it is said.
-            same.available_from = letter.announced_at;
+        match self
+            .outbox
+            .known(id, announcement, is_open_ended)
+            .await
+            .or_unavailable()?
+        {
+            Known::No => Ok(None),
+            Known::Same(letter) => Ok(Some(announced(&letter))),
+            Known::Other => Err(Kind::ReferenceReused.into()),
         }
-        if same != letter.announcement {
-            return Err(Kind::ReferenceReused.into());
-        }
-        Ok(Some(announced(&letter)))
     }
 
     /// Puts on record that an organisation is told how a person can be reached.

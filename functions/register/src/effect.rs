@@ -109,7 +109,7 @@ impl App {
             let stored = self.register.writes(&key, &outcome, &sharing);
             writes.extend(stored.or_unavailable()?);
 
-            let after = Stored::after(before.as_ref(), outcome.entry, &sharing);
+            let after = Stored::after(before.as_ref(), *outcome, &sharing);
             let answer = answer(&Step {
                 before: before.as_ref(),
                 after: Some(&after),

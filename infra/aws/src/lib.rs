@@ -4,6 +4,8 @@
 //! [`transaction`].
 
 pub mod addresses;
+pub mod announcing;
+pub mod batches;
 pub mod caps;
 pub mod circuits;
 pub mod codes;
@@ -12,6 +14,7 @@ pub mod disclosures;
 pub mod email;
 pub mod error;
 pub mod feed;
+pub mod files;
 mod item;
 pub mod keys;
 pub mod letters;
@@ -25,4 +28,5 @@ pub mod retry;
 pub mod sdk;
 pub mod sending;
 pub mod sms;
+pub mod steps;
 pub mod transaction;

@@ -46,14 +46,18 @@ pub struct Stored {
     /// Whether another person has the same mobile.
     #[serde(default)]
     pub mobile_shared: bool,
+    /// When the entry last changed; none in rows from before that was written beside it.
+    #[serde(default)]
+    pub changed_at: Option<Timestamp>,
 }
 
 impl Stored {
     /// What is stored once a transition is.
-    pub fn after(before: Option<&Self>, entry: Entry, sharing: &Sharing) -> Self {
+    pub fn after(before: Option<&Self>, outcome: Outcome, sharing: &Sharing) -> Self {
         let was = |flag: fn(&Self) -> bool| before.is_some_and(flag);
         Self {
-            entry,
+            entry: outcome.entry,
+            changed_at: Some(outcome.change.at),
             email_shared: sharing.email.unwrap_or_else(|| was(|stored| stored.email_shared)),
             mobile_shared: sharing.mobile.unwrap_or_else(|| was(|stored| stored.mobile_shared)),
         }
@@ -182,12 +186,13 @@ impl Register {
     /// [`StoreError::Unwritable`].
     pub fn writes(&self, person: &PersonKey, outcome: &Outcome, sharing: &Sharing) -> Result<Vec<Write>, StoreError> {
         let before = outcome.entry.version - 1;
-        let mut assignments = vec!["version = :version", "entry = :entry"];
+        let mut assignments = vec!["version = :version", "entry = :entry", "changedAt = :changedAt"];
         let mut update = Update::builder()
             .table_name(&self.entries.table)
             .key("person", text(person.as_str()))
             .expression_attribute_values(":version", number(outcome.entry.version))
-            .expression_attribute_values(":entry", item::attribute("register", &outcome.entry)?);
+            .expression_attribute_values(":entry", item::attribute("register", &outcome.entry)?)
+            .expression_attribute_values(":changedAt", text(outcome.change.at.to_string()));
         if let Some(shared) = sharing.email {
             assignments.push("emailShared = :emailShared");
             update = update.expression_attribute_values(":emailShared", AttributeValue::Bool(shared));

@@ -26,6 +26,8 @@ pub enum Part {
     Feed,
     /// A verification code: another was issued or used at the same time.
     Code,
+    /// A batch, or a piece of one: it is in another state, or another worker has taken it over.
+    Batch,
     /// The answer to the request: this worker no longer owns it.
     Request,
 }

@@ -126,6 +126,14 @@ kinds! {
     InvalidAvailability = UNPROCESSABLE_ENTITY, "invalid-availability", "A letter is announced at most a day after and 366 days before it is available.";
     /// Legal notice from outside of the public administration.
     InvalidLegalNotice = UNPROCESSABLE_ENTITY, "invalid-legal-notice", "Only a public sender's notice can be legal notice.";
+    /// Not the name of a file that is taken.
+    InvalidFileName = UNPROCESSABLE_ENTITY, "invalid-file-name", "A file's name is 1 to 80 characters without identity numbers, and ends in .csv, .jsonl, .csv.gz or .jsonl.gz.";
+    /// No purpose, and none that is usual.
+    PurposeRequired = UNPROCESSABLE_ENTITY, "purpose-required", "A purpose is needed: the organisation has no usual one.";
+    /// There is no such earlier batch to compare with.
+    UnknownBatch = UNPROCESSABLE_ENTITY, "unknown-batch", "There is no such earlier batch of look-ups of the organisation.";
+    /// The batch cannot be approved, or called off, as it is now.
+    WrongState = CONFLICT, "wrong-state", "The batch is not in a state for this.";
     /// The code is not the one that was sent, or no longer good.
     WrongCode = UNPROCESSABLE_ENTITY, "wrong-code", "The code is wrong or no longer valid.";
     /// Too many tries, or a new code too soon.

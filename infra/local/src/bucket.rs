@@ -1,22 +1,50 @@
 //! S3: buckets in a folder, served for the real SDK.
 //!
-//! Requests need not be signed: the port is on loopback and there is nothing to protect. Events of S3 are not sent.
-//! The store behind (s3s-fs) would make a bucket that it is asked to put something into; one that the template does not have is refused here.
+//! Objects are files in `buckets/<bucket>/<key>`, read and written as streams. What that cannot be is refused: keys with
+//! `.`, `..` or nothing between two slashes, and long ones. Of two keys of which one is the folder of the other, only
+//! one can have an object. A file that somebody copies there by hand is an object as well.
+//!
+//! # Who may
+//!
+//! Requests need not be signed: the port is on loopback and there is nothing to protect. One that is signed, in its header
+//! or as a presigned URL, must be signed with the credentials of [`crate::sdk::config`], and a presigned URL must not
+//! have expired. That goes by the machine's clock, as does an object's age, wherever the stack's clock has been moved to.
+//!
+//! # Events
+//!
+//! As in AWS, an object is there before it is told of ([`Buckets::take_events`]). Events are not kept: what this process
+//! does not tell of the next one finds by [`Buckets::objects`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+mod events;
+mod faults;
+mod gate;
+mod shelf;
+mod store;
 
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use s3s::Body;
-use s3s::service::S3ServiceBuilder;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+use axum::http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use s3s::{Body, HttpError, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
+pub use self::{
+    events::{Creation, ObjectCreated, notification},
+    faults::BucketFault,
+};
+use self::{
+    faults::{BROKEN, Faults},
+    gate::{Gate, Signers},
+    shelf::Shelf,
+    store::Store,
+};
 use crate::loopback::Server;
 use crate::template::physical_name;
 
@@ -36,6 +64,8 @@ pub enum BucketsError {
 pub struct Buckets {
     server: Server,
     names: BTreeMap<String, String>,
+    shelf: Arc<Shelf>,
+    faults: Arc<Faults>,
     _temporary: Option<TempDir>,
 }
 
@@ -46,7 +76,7 @@ impl Buckets {
     /// The folder cannot be used, or there is no port.
     pub async fn start(buckets: &BTreeSet<String>, folder: Option<&Path>) -> Result<Self, BucketsError> {
         let (root, temporary) = if let Some(folder) = folder {
-            (folder.to_owned(), None)
+            (folder.join("buckets"), None)
         } else {
             let temporary = tempfile::tempdir()?;
             (temporary.path().to_owned(), Some(temporary))
@@ -55,26 +85,33 @@ impl Buckets {
             .iter()
             .map(|id| (id.clone(), physical_name(id, "Bucket")))
             .collect();
-        for name in names.values() {
-            fs::create_dir_all(root.join(name))?;
-        }
-        fs::create_dir_all(&root)?;
-        let store = FileSystem::new(&root).map_err(BucketsError::Store)?;
-        let service = S3ServiceBuilder::new(store).build();
+        let shelf = Arc::new(Shelf::open(&root, names.values().map(String::as_str))?);
+        let files = FileSystem::new(&root).map_err(BucketsError::Store)?;
         let known: Arc<BTreeSet<String>> = Arc::new(names.values().cloned().collect());
-        let guarded = service_fn(move |request: Request<Incoming>| {
-            let (service, known) = (service.clone(), Arc::clone(&known));
+        let faults = Arc::new(Faults::default());
+
+        let mut builder = S3ServiceBuilder::new(Store::new(files, Arc::clone(&shelf), Arc::clone(&known)));
+        builder.set_auth(Signers);
+        builder.set_access(Gate {
+            buckets: known,
+            faults: Arc::clone(&faults),
+        });
+        let service = builder.build();
+        let served = service_fn(move |request: Request<Incoming>| {
+            let service = service.clone();
             async move {
-                if is_in(&known, request.uri().path()) {
-                    service.call(request.map(Body::from)).await
-                } else {
-                    Ok(no_such_bucket())
+                let response = service.call(request.map(Body::from)).await?;
+                if response.headers().contains_key(BROKEN) {
+                    return Err(HttpError::new("broken, as scripted".into()));
                 }
+                Ok(response)
             }
         });
         Ok(Self {
-            server: Server::start(guarded).await?,
+            server: Server::start(served).await?,
             names,
+            shelf,
+            faults,
             _temporary: temporary,
         })
     }
@@ -88,88 +125,41 @@ impl Buckets {
     pub fn name(&self, logical_id: &str) -> Option<&str> {
         self.names.get(logical_id).map(String::as_str)
     }
-}
 
-/// Whether the path begins with a bucket. The root, where buckets are listed, is nobody's.
-fn is_in(buckets: &BTreeSet<String>, path: &str) -> bool {
-    let bucket = path.trim_start_matches('/').split('/').next();
-    bucket.is_some_and(|bucket| bucket.is_empty() || buckets.contains(bucket))
-}
+    /// What was created in any bucket since this was last asked, in order.
+    pub fn take_events(&self) -> Vec<ObjectCreated> {
+        self.shelf.take_created()
+    }
 
-fn no_such_bucket() -> Response<Body> {
-    let error = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
-    let mut response = Response::new(Body::from(error.to_owned()));
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    response
+    /// Changes whenever there may be new events.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.shelf.arrivals()
+    }
+
+    /// The objects of the bucket with this name whose keys begin so, in the order of their keys: what an earlier run may
+    /// not have told of.
+    ///
+    /// # Errors
+    /// There is no such bucket, or its folder cannot be read.
+    pub fn objects(&self, bucket: &str, prefix: &str) -> io::Result<Vec<ObjectCreated>> {
+        self.shelf.objects(bucket, prefix)
+    }
+
+    /// Has the next `times` calls of an operation (`GetObject`) fail.
+    pub fn fail_next(&self, operation: &str, times: u32, how: BucketFault) {
+        self.fail_next_under("", operation, times, how);
+    }
+
+    /// Has the next `times` calls of an operation (`GetObject`) fail that are about a key with this prefix.
+    pub fn fail_next_under(&self, prefix: &str, operation: &str, times: u32, how: BucketFault) {
+        self.faults.script(operation, prefix, times, how);
+    }
+
+    /// Forgets the faults that have not come about.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::loopback::tests::exchange;
-
-    async fn start(folder: Option<&Path>) -> Buckets {
-        let buckets = BTreeSet::from(["UploadsBucket".to_owned()]);
-        Buckets::start(&buckets, folder).await.unwrap()
-    }
-
-    async fn call(buckets: &Buckets, method: &str, path: &str, body: &str) -> String {
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        exchange(buckets.url(), &request).await
-    }
-
-    #[tokio::test]
-    async fn an_object_is_put_read_in_part_listed_and_deleted() {
-        let buckets = start(None).await;
-        assert_eq!(buckets.name("UploadsBucket"), Some("uploads"));
-        let path = "/uploads/984661185/persons.csv";
-        let put = call(&buckets, "PUT", path, "person\n20914695016\n").await;
-        assert!(put.starts_with("HTTP/1.1 200 "), "{put}");
-
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=7-17\r\nconnection: close\r\n\r\n");
-        let part = exchange(buckets.url(), &request).await;
-        assert!(part.starts_with("HTTP/1.1 206 "), "{part}");
-        assert!(part.ends_with("\r\n20914695016"), "{part}");
-
-        let list = call(&buckets, "GET", "/uploads?list-type=2&prefix=984661185/", "").await;
-        assert!(list.contains("<Key>984661185/persons.csv</Key>"), "{list}");
-
-        call(&buckets, "DELETE", path, "").await;
-        let gone = call(&buckets, "GET", path, "").await;
-        assert!(gone.starts_with("HTTP/1.1 404 "), "{gone}");
-        assert!(gone.contains("NoSuchKey"), "{gone}");
-    }
-
-    #[tokio::test]
-    async fn a_bucket_that_is_not_in_the_template_is_not_there() {
-        let buckets = start(None).await;
-        let answer = call(&buckets, "PUT", "/other/object", "x").await;
-        assert!(answer.contains("NoSuchBucket"), "{answer}");
-        assert_eq!(buckets.name("OtherBucket"), None);
-    }
-
-    #[tokio::test]
-    async fn objects_in_a_folder_outlive_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        call(&start(Some(folder.path())).await, "PUT", "/uploads/a", "content").await;
-        let answer = call(&start(Some(folder.path())).await, "GET", "/uploads/a", "").await;
-        assert!(answer.ends_with("content"), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_key_cannot_lead_out_of_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("buckets");
-        let buckets = start(Some(&root)).await;
-        call(&buckets, "PUT", "/uploads/../../outside", "x").await;
-        call(&buckets, "PUT", "/uploads/%2e%2e/%2e%2e/outside", "x").await;
-        assert!(!folder.path().join("outside").exists());
-    }
-}
+mod tests;

@@ -8,11 +8,15 @@ use local::{
     mishaps::Odds,
     soak,
     stack::{Options, Stack},
+    upload,
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tracing_subscriber::EnvFilter;
 
 mod tour;
+
+/// What a process ends with that was stopped by Ctrl-C.
+const STOPPED: u8 = 130;
 
 /// The digital mailbox register on this machine: embedded database, queues, SMS and e-mail, token issuers and the API.
 #[derive(Parser)]
@@ -37,6 +41,11 @@ enum Command {
     ///
     /// Best run as `cargo run --profile bench -p local -- soak`.
     Soak(Soak),
+    /// Sends a file of persons to a running stack, as an agency's system would, and fetches the result.
+    ///
+    /// Ends with 0 when the result is there, 1 when there will be none, 2 when no stack is running, and 3 when the batch is
+    /// held: the agency has to look at it first. Stopping with Ctrl-C leaves the batch to the stack.
+    Upload(Upload),
 }
 
 #[derive(Args)]
@@ -67,6 +76,34 @@ struct Soak {
     log: String,
 }
 
+#[derive(Args)]
+struct Upload {
+    /// CSV or JSON Lines with a person in each row, also packed by gzip (.csv, .jsonl, .csv.gz, .jsonl.gz).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Organisation number of the agency that sends it, such as 991825827.
+    #[arg(long, value_name = "NUMBER")]
+    organisation: String,
+    /// What is done with each person.
+    #[arg(long, value_enum, default_value_t = upload::Kind::Lookup)]
+    kind: upload::Kind,
+    /// Why, in words that the persons see. Without it, the agency's usual purpose.
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
+    /// Only tells what would happen.
+    #[arg(long)]
+    dry_run: bool,
+    /// An earlier batch: the result says what has changed since.
+    #[arg(long, value_name = "ID")]
+    compare_with: Option<String>,
+    /// Where the stack is.
+    #[arg(long, default_value = "http://127.0.0.1:3000")]
+    url: String,
+    /// Folder for result and summary. Without it they are put beside FILE.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -79,14 +116,16 @@ async fn main() -> ExitCode {
             log(&soak.log);
             soak.run().await
         }
+        Some(Command::Upload(upload)) => upload.run().await,
     }
 }
 
 fn log(level: &str) {
-    // The database reports conditions that do not hold as warnings; here they are everyday.
+    // The database reports conditions that do not hold as warnings, the buckets whatever they refuse as an error; here
+    // both are everyday.
     let filter = match level {
         "off" => level.to_owned(),
-        _ => format!("{level},dynoxide=error"),
+        _ => format!("{level},dynoxide=error,s3s=off"),
     };
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
@@ -159,6 +198,40 @@ impl Soak {
             Err(error) => {
                 eprint(&format!("The soak cannot go on: {error}\n"));
                 ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl Upload {
+    async fn run(self) -> ExitCode {
+        let options = upload::Options {
+            file: self.file,
+            organisation: self.organisation,
+            kind: self.kind,
+            purpose: self.purpose,
+            dry_run: self.dry_run,
+            compare_with: self.compare_with,
+            url: self.url,
+            out: self.out,
+        };
+        let progress = upload::Progress::shown();
+        let outcome = tokio::select! {
+            outcome = upload::run(&options, &progress) => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                progress.end();
+                eprint(&format!("{}\n", progress.left()));
+                return ExitCode::from(STOPPED);
+            }
+        };
+        match outcome {
+            Ok(outcome) => {
+                print(&outcome.to_string());
+                ExitCode::from(outcome.exit_code())
+            }
+            Err(error) => {
+                eprint(&format!("{error}\n"));
+                ExitCode::from(error.exit_code())
             }
         }
     }

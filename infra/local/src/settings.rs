@@ -9,7 +9,7 @@ use crate::{
     messages::{email_events_topic_arn, sms_delivered_log_group, sms_failed_log_group},
     queues::Queues,
     sdk,
-    template::{Function, Setting, Template},
+    template::{Function, Setting, Template, physical_name},
     tokens::{AUDIENCE, ID_PORTEN_ISSUER, Issuer, MASKINPORTEN_ISSUER, Tokens},
 };
 
@@ -48,6 +48,7 @@ impl<'a> Settings<'a> {
             // The stand-ins take all there is.
             ("SmsPerSecond", "100000".to_owned()),
             ("EmailPerSecond", "100000".to_owned()),
+            ("FileReadsPerSecond", "10000000".to_owned()),
             ("AWS::AccountId", sdk::ACCOUNT.to_owned()),
             ("EmailTopic", email_events_topic_arn()),
             ("SmsDeliveryLogs", sms_delivered_log_group()),
@@ -76,6 +77,9 @@ impl<'a> Settings<'a> {
         }
         if self.template.tables.contains_key(id) {
             return Some(table_name(id));
+        }
+        if self.template.buckets.contains(id) {
+            return Some(physical_name(id, "Bucket"));
         }
         if let Some(default) = self.template.parameters.get(id) {
             return default.clone();

@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use authorizer::Authorizer;
 use aws_lc_rs::rand;
 use axum::Router;
-use infra_aws::{addresses::Addresses, error::StoreError, notices::Notices, register::Register, sending};
-use infra_edge::settings::Environment;
+use infra_aws::{addresses::Addresses, error::StoreError, notices::Notices, register::Register};
 use jiff::Timestamp;
 use mailbox_register::secret::Secret;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
@@ -25,6 +23,8 @@ use crate::{
     database_faults::DatabaseFaults,
     directory::Directory,
     drivers::Drivers,
+    files::Files,
+    functions::{Functions, Parts},
     gateway::Gateway,
     messages::Messages,
     mishaps::Mishaps,
@@ -32,7 +32,7 @@ use crate::{
     queues::{Queues, QueuesError},
     sdk,
     settings::Settings,
-    template::{Function, Template, TemplateError},
+    template::{Template, TemplateError},
     tokens::{Tokens, TokensError},
 };
 
@@ -94,6 +94,9 @@ pub enum StackError {
     /// A function's settings.
     #[error("the settings of {0}: {1}")]
     Settings(&'static str, String),
+    /// What an earlier run left of files.
+    #[error("the files: {0}")]
+    Files(String),
     /// The directory.
     #[error("the directory: {0}")]
     Directory(String),
@@ -127,7 +130,10 @@ pub(crate) struct Inner {
     pub(crate) messages: Messages,
     pub(crate) tokens: Tokens,
     pub(crate) directory: Directory,
-    _buckets: Buckets,
+    pub(crate) buckets: Buckets,
+    files: Files,
+    /// Whether files are driven by themselves, or by whoever settles.
+    is_driven: bool,
     client: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     secret: Secret,
@@ -186,15 +192,14 @@ impl Stack {
             None => aws_sdk_dynamodb::Client::new(&sdk::config(database.url())),
         };
         let settings = Settings::new(template, &queues, &tokens, &options.parameters);
-        let functions = Functions::assemble(
-            template,
-            &settings,
-            &client,
-            &messages,
-            &secret,
-            &clock,
-            options.mishaps,
-        )?;
+        let parts = Parts {
+            client: &client,
+            messages: &messages,
+            buckets: &buckets,
+            secret: &secret,
+            clock: &clock,
+        };
+        let functions = Functions::assemble(template, &settings, parts, options.mishaps)?;
         let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
         let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secret.clone());
         let inner = Arc::new(Inner {
@@ -205,7 +210,9 @@ impl Stack {
             messages,
             tokens,
             directory: Directory::shipped()?,
-            _buckets: buckets,
+            buckets,
+            files: functions.files,
+            is_driven: options.driven,
             client,
             sqs: functions.sqs,
             secret,
@@ -216,25 +223,25 @@ impl Stack {
             asked: Notify::new(),
         });
         inner.furnish().await?;
+        if options.data.is_some() {
+            inner
+                .files
+                .take_up(&inner.buckets, &inner.queues, inner.clock.now())
+                .await?;
+        }
 
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .map_err(|error| StackError::Port(options.port, error))?;
         let url = format!("http://{}", listener.local_addr()?);
-        let router = control::router(Arc::clone(&inner)).merge(functions.gateway.router());
-        let asked = Arc::clone(&inner);
-        let router = router.layer(axum::middleware::map_response(
-            move |response: axum::response::Response| {
-                asked.asked.notify_one();
-                std::future::ready(response)
-            },
-        ));
+        let router = router(&inner, functions.gateway);
         let mut tasks = vec![tokio::spawn(async move {
             // Ends only with the task.
             let _ = axum::serve(listener, router).await;
         })];
         if options.driven {
             tasks.push(tokio::spawn(drive(Arc::clone(&inner))));
+            tasks.push(tokio::spawn(drive_files(Arc::clone(&inner))));
         }
         Ok(Self { inner, url, tasks })
     }
@@ -273,6 +280,11 @@ impl Stack {
     /// What was sent, and what goes wrong with sending.
     pub fn messages(&self) -> &Messages {
         &self.inner.messages
+    }
+
+    /// The files, and what goes wrong with them.
+    pub fn buckets(&self) -> &Buckets {
+        &self.inner.buckets
     }
 
     /// The token issuers.
@@ -343,6 +355,19 @@ impl Inner {
     }
 
     pub(crate) async fn settle(&self) -> Result<(), StackError> {
+        self.settle_notices().await?;
+        // Where files are driven by themselves nobody waits for them: a large one takes its time.
+        while !self.is_driven && self.settle_files().await? {
+            self.settle_notices().await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_files(&self) -> Result<bool, StackError> {
+        self.files.settle(&self.buckets, &self.queues, self.clock.now()).await
+    }
+
+    async fn settle_notices(&self) -> Result<(), StackError> {
         self.drivers.settle(&self.database, &self.queues).await?;
         // What was reported may leave more to do.
         while self.report().await {
@@ -362,6 +387,7 @@ impl Inner {
 
     async fn tick(&self) -> Result<(), StackError> {
         self.drivers.tick().await;
+        self.files.tick().await;
         self.settle().await
     }
 
@@ -414,6 +440,18 @@ impl Inner {
     }
 }
 
+/// The API and what a developer does to the stack. Each request may leave something to do.
+fn router(stack: &Arc<Inner>, gateway: Gateway) -> Router {
+    let asked = Arc::clone(stack);
+    let router = control::router(Arc::clone(stack)).merge(gateway.router());
+    router.layer(axum::middleware::map_response(
+        move |response: axum::response::Response| {
+            asked.asked.notify_one();
+            std::future::ready(response)
+        },
+    ))
+}
+
 /// Streams and queues whenever there may be something, the tick every minute.
 async fn drive(stack: Arc<Inner>) {
     let mut ticks = tokio::time::interval(MINUTE);
@@ -433,90 +471,21 @@ async fn drive(stack: Arc<Inner>) {
     }
 }
 
-/// The functions on the embedded parts.
-struct Functions {
-    gateway: Gateway,
-    drivers: Drivers,
-    sqs: aws_sdk_sqs::Client,
-}
-
-impl Functions {
-    fn assemble(
-        template: &'static Template,
-        settings: &Settings<'_>,
-        client: &aws_sdk_dynamodb::Client,
-        messages: &Messages,
-        secret: &Secret,
-        clock: &MovableClock,
-        mishaps: Option<Arc<Mishaps>>,
-    ) -> Result<Self, StackError> {
-        let function = |name: &'static str| {
-            template
-                .functions
-                .values()
-                .find(|function| function.code.as_deref() == Some(&format!("functions/{name}")))
-                .ok_or(StackError::Template(name))
-        };
-        let failed =
-            |name: &'static str| move |error: &dyn std::fmt::Display| StackError::Settings(name, error.to_string());
-
-        let sqs = aws_sdk_sqs::Client::new(&sdk::config(settings.queues.url()));
-        let sender = sending::config(&sdk::config(messages.url()));
-        let now = clock.clock();
-
-        let of = read(settings, function("authorizer")?);
-        let trusted = authorizer::Settings::read(&of).map_err(|error| failed("authorizer")(&error))?;
-        let authorizer = Authorizer::new(trusted, now.clone()).map_err(|error| failed("authorizer")(&error))?;
-        let of = read(settings, function("register")?);
-        let register = register::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("register")(&error))?
-            .app(client, secret, now.clone());
-        let of = read(settings, function("lookup")?);
-        let lookup = lookup::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("lookup")(&error))?
-            .app(client, secret, now.clone());
-        let of = read(settings, function("letters")?);
-        let letters = letters::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("letters")(&error))?
-            .app(client, secret, now.clone());
-        let of = read(settings, function("dispatch")?);
-        let dispatch = dispatch::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("dispatch")(&error))?
-            .app(client, &sqs, now.clone());
-        let clients = notify::Clients {
-            dynamodb: client.clone(),
-            sns: aws_sdk_sns::Client::new(&sender),
-            ses: aws_sdk_ses::Client::new(&sender),
-        };
-        let worked_at = mishaps
-            .as_ref()
-            .map_or_else(|| now.clone(), |mishaps| mishaps.clock(now.clone()));
-        let of = read(settings, function("notify")?);
-        let notify = notify::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("notify")(&error))?
-            .app(clients, secret, worked_at);
-
-        let of = read(settings, function("receipts")?);
-        let receipts = receipts::Settings::read(&Environment::new(&of))
-            .map_err(|error| failed("receipts")(&error))?
-            .app(client, now.clone());
-
-        let functions: [(&'static str, Router); 3] = [
-            ("register", register::router(register)),
-            ("lookup", lookup::router(lookup)),
-            ("letters", letters::router(letters)),
-        ];
-        Ok(Self {
-            gateway: Gateway::new(template, &functions, authorizer, now)?,
-            drivers: Drivers::new(template, dispatch, notify, receipts, sqs.clone(), mishaps)?,
-            sqs,
-        })
+/// Files, whenever there may be something to do about one.
+async fn drive_files(stack: Arc<Inner>) {
+    let mut uploads = stack.buckets.arrivals();
+    let mut steps = stack.queues.arrivals();
+    loop {
+        if let Err(error) = stack.settle_files().await {
+            tracing::error!(%error, "the driver of the files failed");
+            tokio::time::sleep(IDLE).await;
+        }
+        tokio::select! {
+            _ = uploads.changed() => {}
+            _ = steps.changed() => {}
+            () = tokio::time::sleep(IDLE) => {}
+        }
     }
-}
-
-/// A function's environment.
-fn read<'a>(settings: &'a Settings<'_>, function: &'a Function) -> impl Fn(&str) -> Option<String> + 'a {
-    move |name| settings.read(function, name)
 }
 
 /// The register's secret: kept in the data folder, or new.

@@ -1,0 +1,238 @@
+//! A piece of a file is worked off.
+
+use infra_aws::{steps::Step, transaction::CommitError};
+use jiff::{SignedDuration, Timestamp};
+use mailbox_register::{
+    batch::{
+        Kind,
+        layout::Layout,
+        life::{Batch, BatchId, Chunk, ChunkState, FailureCode, Order, Plan, State},
+        place::Objects,
+        reader::{Reader, Row},
+        tally::Tally,
+    },
+    caller::Fields,
+    directory::Agency,
+    person::{PersonIdentifier, PersonKey},
+};
+
+use crate::{
+    App, answer, letters, order,
+    stop::{Later, Stop, on_reading},
+    summary,
+};
+
+/// How long a piece is one worker's alone: longer than any takes, and not so long that a dead worker's waits.
+const LEASE: SignedDuration = SignedDuration::from_mins(3);
+
+/// All that is needed to answer a piece.
+pub(crate) struct Piece<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) batch: &'a Batch,
+    pub(crate) plan: &'a Plan,
+    pub(crate) order: &'a Order,
+    pub(crate) agency: &'a Agency,
+    /// What the organisation sees of a person.
+    pub(crate) fields: Fields,
+    /// Which piece, from 1.
+    pub(crate) number: u32,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// The answers to a piece, as the result has them, and what was counted.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub(crate) written: Vec<u8>,
+    pub(crate) tally: Tally,
+}
+
+/// Works a piece off.
+pub(crate) async fn work(app: &App, id: BatchId, number: u32) -> Result<(), Later> {
+    let Some(batch) = app.batches.get(id).await? else {
+        return Ok(());
+    };
+    let State::Working { plan, .. } = &batch.state else {
+        return Ok(());
+    };
+    let Some(chunk) = app.batches.chunk(id, number).await? else {
+        return Ok(());
+    };
+    let now = app.clock.now();
+    let Ok(claimed) = chunk.claim(now.checked_add(LEASE).unwrap_or(Timestamp::MAX), now) else {
+        // It is done, or somebody is at it. The one who did it may have died before it could ask for the rest.
+        return ask_to_finish(app, id).await;
+    };
+    if claimed.is_worn_out() {
+        return give_up(app, &batch, FailureCode::GaveUp.into()).await;
+    }
+    if !app.batches.save_chunk(id, &chunk, &claimed, now).await? {
+        return Ok(());
+    }
+    match done(app, &batch, plan, &claimed).await {
+        Ok(()) => ask_to_finish(app, id).await,
+        Err(Stop::Overtaken) => Ok(()),
+        Err(Stop::Failed(failure)) => give_up(app, &batch, failure).await,
+        Err(Stop::Later(later)) => {
+            let waiting = Chunk {
+                state: ChunkState::Waiting,
+                ..claimed.clone()
+            };
+            app.batches.save_chunk(id, &claimed, &waiting, app.clock.now()).await?;
+            Err(later)
+        }
+    }
+}
+
+async fn done(app: &App, batch: &Batch, plan: &Plan, chunk: &Chunk) -> Result<(), Stop> {
+    let order = batch.order.as_ref().ok_or(FailureCode::InvalidOrder)?;
+    // Asked for anew: what was taken from the organisation meanwhile it does not have.
+    let agency = app.directory.agency(batch.organisation, app.clock.now()).await?;
+    let access = order::access(agency.as_ref(), order.kind)?;
+    let fields = Fields::of_agency(&access.scopes);
+    let agency = agency.as_ref().ok_or(FailureCode::NotEnrolled)?;
+    let piece = Piece {
+        app,
+        batch,
+        plan,
+        order,
+        agency,
+        fields,
+        number: chunk.number,
+        rows: rows(app, plan, chunk).await?,
+    };
+    let answers = match order.kind {
+        Kind::Lookup => answer::answer(&piece).await?,
+        Kind::Letters => letters::answer(&piece).await?,
+    };
+    let objects = Objects {
+        organisation: batch.organisation,
+        batch: batch.id,
+    };
+    let part = objects.part(chunk.number, chunk.tries);
+    app.files.put(&part, answers.written).await?;
+    let now = app.clock.now();
+    let done = Chunk {
+        state: ChunkState::Done {
+            part: part.clone(),
+            tally: answers.tally,
+        },
+        ..chunk.clone()
+    };
+    match app.batches.complete(batch.id, &done, now).await {
+        Ok(()) => {
+            metrics::counter!("BatchRowsAnswered").increment(chunk.rows);
+            Ok(())
+        }
+        Err(CommitError::Conflict(_)) => {
+            // Somebody else's answers count. These were seen by nobody.
+            app.files.delete(&[part]).await?;
+            Err(Stop::Overtaken)
+        }
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// The rows of a piece.
+async fn rows(app: &App, plan: &Plan, chunk: &Chunk) -> Result<Vec<Row>, Stop> {
+    let mut reader = Reader::within(plan.layout.clone(), chunk.from);
+    let mut rows = Vec::new();
+    let mut reading = app
+        .files
+        .read(&plan.rows_in, chunk.from.offset, Some(chunk.until))
+        .await
+        .map_err(on_reading)?;
+    while let Some(bytes) = reading.next().await? {
+        reader.read(&bytes, &mut rows).map_err(|_| FailureCode::Replaced)?;
+    }
+    reader.end(&mut rows).map_err(|_| FailureCode::Replaced)?;
+    if rows.len() as u64 == chunk.rows {
+        Ok(rows)
+    } else {
+        // What is read is not what was planned.
+        Err(FailureCode::Replaced.into())
+    }
+}
+
+/// Asks for the result, if all pieces are there.
+async fn ask_to_finish(app: &App, id: BatchId) -> Result<(), Later> {
+    let Some(batch) = app.batches.get(id).await? else {
+        return Ok(());
+    };
+    match &batch.state {
+        State::Working { plan, .. } if batch.chunks_done >= plan.chunks => {
+            Ok(app.steps.ask(id, batch.organisation, &[Step::Finish]).await?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ends a batch that cannot be done. Another piece may have ended it before.
+pub(crate) async fn give_up(
+    app: &App,
+    batch: &Batch,
+    failure: mailbox_register::batch::life::Failure,
+) -> Result<(), Later> {
+    let mut batch = batch.clone();
+    for _ in 0..10 {
+        if batch.state.is_over() {
+            return Ok(());
+        }
+        let failed = batch.fail(failure.clone(), app.clock.now());
+        if app.batches.save(&batch, &failed).await? {
+            tracing::warn!(batch = %batch.id, code = %failure.code, "a batch failed");
+            if failure.code == FailureCode::GaveUp.as_str() {
+                metrics::counter!("BatchesGivenUp").increment(1);
+            }
+            return summary::write(app, &failed).await;
+        }
+        let Some(now) = app.batches.get(batch.id).await? else {
+            return Ok(());
+        };
+        batch = now;
+    }
+    Err(Later::Races)
+}
+
+impl Piece<'_> {
+    /// Who is meant by each row, where a row means somebody, with the key that stands for the person.
+    pub(crate) fn persons(
+        &self,
+    ) -> Vec<Result<(PersonIdentifier, PersonKey), mailbox_register::batch::reader::RowFault>> {
+        let persons = self.rows.iter().map(|row| {
+            let recipient = row.recipient(self.order.kind, self.app.population)?;
+            let key = self.app.secret.person_key(&recipient.person);
+            Ok((recipient.person, key))
+        });
+        persons.collect()
+    }
+
+    /// How rows are written.
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.plan.layout
+    }
+
+    /// Puts on record whom the organisation is told of, before it is.
+    pub(crate) async fn on_record(&self, persons: &[PersonKey], fields: Vec<&'static str>) -> Result<(), Stop> {
+        if persons.is_empty() {
+            return Ok(());
+        }
+        // The same piece again is the same disclosure.
+        let number = self.number.to_string();
+        let request = BatchId::of(&self.app.secret, &["disclosure", &self.batch.id.to_string(), &number]);
+        let disclosure = infra_aws::disclosures::Disclosure {
+            request: request.0,
+            organisation: self.batch.organisation,
+            supplier: None,
+            at: self.app.clock.now(),
+            purpose: self.order.purpose.as_str(),
+            reference: self
+                .order
+                .reference
+                .as_ref()
+                .map(mailbox_register::words::Reference::as_str),
+            fields,
+            persons,
+        };
+        Ok(self.app.disclosures.record(&disclosure).await?)
+    }
+}

@@ -1,0 +1,24 @@
+//! The Lambda function `batches`.
+
+use batches::{Clients, Settings};
+use infra_aws::{files, keys, sdk};
+use infra_edge::{clock::Clock, settings::Environment, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let environment = Environment::process();
+    telemetry::start("batches", &environment);
+    let read = |name: &str| environment.optional(name);
+    let settings = Settings::read(&environment)?;
+    let config = sdk::config(&read)?;
+    let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
+    let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
+    let clients = Clients {
+        dynamodb: aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read)),
+        s3: aws_sdk_s3::Client::from_conf(files::config(&sdk::endpoint(&config, "S3", &read))),
+        sqs: aws_sdk_sqs::Client::new(&sdk::endpoint(&config, "SQS", &read)),
+    };
+    let app = settings.app(clients, &secret, Clock::system());
+    app.batches.prime().await;
+    lambda_http::run(batches::router(app)).await
+}

@@ -1,0 +1,64 @@
+//! Letters are announced: each once, under its organisation's reference.
+
+use mailbox_register::{
+    letter::{Announcement, Letter, LetterId},
+    notice::Notice,
+};
+
+use crate::{
+    error::StoreError,
+    outbox::Outbox,
+    transaction::{CommitError, Write},
+};
+
+/// What is known of a letter that is to be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// It is new.
+    No,
+    /// It was announced before, just so.
+    Same(Box<Letter>),
+    /// Another letter was announced under its reference.
+    Other,
+}
+
+impl Outbox {
+    /// Whether a letter was announced before. `is_open_ended` says that it is available "now", which is another moment
+    /// each time it is said.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn known(
+        &self,
+        id: LetterId,
+        announcement: &Announcement,
+        is_open_ended: bool,
+    ) -> Result<Known, StoreError> {
+        let Some(stored) = self.letters.get(id).await? else {
+            return Ok(Known::No);
+        };
+        let letter = stored.letter;
+        let mut same = announcement.clone();
+        if is_open_ended && letter.announcement.available_from == letter.announced_at {
+            same.available_from = letter.announced_at;
+        }
+        Ok(if same == letter.announcement {
+            Known::Same(Box::new(letter))
+        } else {
+            Known::Other
+        })
+    }
+
+    /// Stores a letter with its notices, and whatever belongs into the same transaction.
+    ///
+    /// # Errors
+    /// [`CommitError`]; a conflict of [`Part::Letter`](crate::transaction::Part::Letter) where it was announced meanwhile.
+    pub async fn announce(&self, letter: &Letter, notices: &[Notice], with: Vec<Write>) -> Result<(), CommitError> {
+        let mut writes = vec![self.letters.announcing(letter)?];
+        for notice in notices {
+            writes.push(self.notices.adding(notice)?);
+        }
+        writes.extend(with);
+        self.commit(writes).await
+    }
+}
