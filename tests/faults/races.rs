@@ -1,11 +1,14 @@
-//! Writers who meet at one entry: no update is lost, and one mailbox is active.
+//! Writers who meet at one entry: no update is lost, and one mailbox is active. And those who meet at one letter: whoever
+//! has opened it is not told of it.
 
+use jiff::ToSpan as _;
 use local::{
     database_faults::{Fault, Rule},
     persons::synthetic,
 };
+use mailbox_register::caller::Scope;
 use serde_json::{Value, json};
-use stories::{DIGIPOST, EBOKS, OLA, World};
+use stories::{AGENCY, DIGIPOST, EBOKS, OLA, World};
 
 use crate::{confirmations, entry, faults, fragile_with_ola, mailbox_of, version};
 
@@ -142,5 +145,39 @@ async fn a_citizen_who_switches_while_both_providers_update_loses_nothing() {
         );
         assert_eq!(entry.body["email"]["address"], "somebody@example.no");
         assert_eq!(entry.etag(), "\"6\"");
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_is_opened_while_its_message_is_handed_over_is_not_told_of() {
+    // The first word, and the reminder.
+    for (notice, an_hour_before) in [(0, 23.hours()), (1, 7.days().hours(23))] {
+        let world = fragile_with_ola().await;
+        let agency = || world.organisation(AGENCY, &[Scope::LettersWrite]);
+        let letter = json!({
+            "person": OLA,
+            "sender": { "organisation": AGENCY, "sector": "public", "nameMayBeShown": true },
+            "reference": "2026/1",
+            "availableFrom": "2026-03-03T09:00:00Z",
+            "legalNotice": true,
+            "remind": true,
+        });
+        let announced = agency().post("/v1/letters", &letter).send().await.expect(202);
+        let path = format!("/v1/letters/{}", announced.body["id"].as_str().unwrap());
+        world.pass(an_hour_before).await;
+        let before = world.outbox().await.len();
+        // A worker has marked the message as being sent, so that nobody else can call it off, and looks at the letter a
+        // second time; meanwhile Ola opens it.
+        faults(&world).script(Rule::new(Fault::Held).on("GetItem").of("letters").after(1).times(1));
+        let open = async {
+            faults(&world).held(1).await;
+            let opened = agency().post(&format!("{path}/opened"), &json!({})).send().await;
+            assert_eq!(opened.expect(200).body["notices"][notice]["state"], "planned");
+            faults(&world).let_go();
+        };
+        tokio::join!(world.pass(2.hours()), open);
+        let letter = agency().get(&path).send().await.expect(200).body;
+        assert_eq!(letter["notices"][notice]["state"], "cancelled");
+        assert_eq!(world.outbox().await.len(), before);
     }
 }
