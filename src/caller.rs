@@ -169,7 +169,7 @@ pub enum Verdict {
 }
 
 /// Which parts of a person a caller may see. `reserved` and `status` are always shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields {
     /// E-mail, mobile, language, and whether the person can be notified.
     pub contact: bool,
@@ -192,6 +192,11 @@ impl Fields {
             contact: scopes.contains(Scope::OwnContactRead),
             mailbox: scopes.contains(Scope::OwnMailboxRead),
         }
+    }
+
+    /// Whether all that `others` shows is shown here.
+    pub const fn cover(self, others: Self) -> bool {
+        (self.contact || !others.contact) && (self.mailbox || !others.mailbox)
     }
 
     /// Names of the shown parts, for the record of a look-up.

@@ -25,8 +25,8 @@ pub fn changed(
         .filter_map(|event| name(event, registration))
         .collect();
     let can_be_notified = |at| registration.is_some_and(|registration| registration.can_be_notified(at));
-    // Time alone makes addresses stale. What else makes a difference to it has a name of its own.
-    let has_aged = happened.is_empty() && can_be_notified(since) != can_be_notified(now);
+    // Time alone makes addresses stale.
+    let has_aged = can_be_notified(since) != can_be_notified(now);
     let seen = [
         ("status", true),
         ("reserved", true),
@@ -49,7 +49,10 @@ fn name(event: &Event, registration: Option<&Registration>) -> Option<&'static s
         Event::Registered | Event::Deleted | Event::MovedHere => Some("status"),
         Event::Reserved | Event::Unreserved => Some("reserved"),
         Event::LanguageSet { .. } => Some("language"),
+        // Whoever says that the details are right makes them fresh.
+        Event::ContactConfirmed => Some("canBeNotified"),
         Event::ContactSet { channel }
+        | Event::ContactValidated { channel }
         | Event::ContactRemoved { channel }
         | Event::ContactUndeliverable { channel }
         | Event::ContactDeliverableAgain { channel } => Some(match channel {
@@ -62,9 +65,7 @@ fn name(event: &Event, registration: Option<&Registration>) -> Option<&'static s
             .is_some_and(|active| active.provider == *provider)
             .then_some("mailbox"),
         Event::MailboxClosed { .. } => active.is_none().then_some("mailbox"),
-        Event::ContactConfirmed
-        | Event::ContactValidated { .. }
-        | Event::PreferredChannelSet { .. }
+        Event::PreferredChannelSet { .. }
         | Event::MailboxChoicePending { .. }
         | Event::MailboxChoiceTakenBack { .. }
         | Event::MailboxRegistered { .. } => None,

@@ -15,6 +15,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
+    caller::Fields,
     organisation::OrganisationNumber,
     secret::Secret,
     words::{Purpose, Reference},
@@ -22,10 +23,13 @@ use crate::{
 
 /// A batch without progress for so long is taken up again.
 pub const STALLED_AFTER: SignedDuration = SignedDuration::from_mins(5);
-/// How often it is taken up again without getting any further before it is given up: an hour in all.
-pub const MOST_REVIVALS: u32 = 12;
-/// How long an upload may be waited for.
-pub const UPLOAD_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// How often it is taken up again without getting any further before it is given up: six hours in all, because what
+/// waits in a queue behind others, or for a table that is down, is not at fault.
+pub const MOST_REVIVALS: u32 = 72;
+/// How long an upload may be waited for: a day, and the hour that the last way in is open.
+pub const UPLOAD_WITHIN: SignedDuration = SignedDuration::from_hours(25);
+/// How long a held batch waits for its organisation.
+pub const HELD_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long batches and their results are kept, and how far back another can be compared with.
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -92,6 +96,8 @@ pub struct Plan {
     pub at: Timestamp,
     /// How rows are read.
     pub layout: Layout,
+    /// What the organisation sees of a person, in every row alike.
+    pub fields: Fields,
     /// Where the rows are read from: the object itself, or its unpacked copy.
     pub rows_in: Source,
     /// Into how many pieces the file is divided.
@@ -296,7 +302,9 @@ codes! {
     UnknownComparison = "unknown-comparison";
     /// The upload was not made in time.
     NotUploaded = "not-uploaded";
-    /// The register could not do it, though it tried for an hour. The file may be sent again.
+    /// It was held, and nobody approved it in time.
+    NotApproved = "not-approved";
+    /// The register could not do it, though it tried for hours. The file may be sent again.
     GaveUp = "gave-up";
 }
 
@@ -453,7 +461,20 @@ impl Batch {
             },
             other => other.clone(),
         };
-        self.then(state, now)
+        // Not "further": whoever dies after each sign of life comes to an end some time.
+        Self {
+            progress_at: now,
+            ..self.step(state)
+        }
+    }
+
+    /// Whether a worker has it now.
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        match &self.state {
+            State::Planning { lease, .. } => now < lease.until,
+            State::Finishing { lease, .. } => lease.is_some_and(|lease| now < lease.until),
+            _ => false,
+        }
     }
 
     /// A worker gives its turn back, because it could not do it now.
@@ -478,11 +499,12 @@ impl Batch {
     pub fn approve(&self, now: Timestamp) -> Result<Option<Self>, NotNow> {
         match &self.state {
             State::Held { plan, .. } => {
-                let state = State::Working {
-                    plan: plan.clone(),
-                    since: now,
+                // What is said of a person "today" is said of the day of the answer.
+                let plan = Plan {
+                    at: now,
+                    ..plan.clone()
                 };
-                Ok(Some(self.then(state, now)))
+                Ok(Some(self.then(State::Working { plan, since: now }, now)))
             }
             State::Working { .. } | State::Finishing { .. } | State::Done { .. } => Ok(None),
             _ => Err(NotNow),
@@ -517,10 +539,11 @@ impl Batch {
         self.then(state, now)
     }
 
-    /// When the register looks whether it has got any further; none for what is over, or waits for the organisation.
+    /// When the register looks whether it has got any further; none for what is over.
     pub fn looked_at(&self) -> Option<Timestamp> {
         let (since, after) = match &self.state {
             State::AwaitingUpload => (self.created_at, UPLOAD_WITHIN),
+            State::Held { .. } => (self.progress_at, HELD_FOR),
             state if state.is_ours() => (self.progress_at, STALLED_AFTER),
             _ => return None,
         };
@@ -532,8 +555,10 @@ impl Batch {
         if self.looked_at().is_none_or(|at| now < at) {
             return Revival::Nothing;
         }
-        if matches!(self.state, State::AwaitingUpload) {
-            return Revival::GiveUp(self.fail(FailureCode::NotUploaded, now));
+        match self.state {
+            State::AwaitingUpload => return Revival::GiveUp(self.fail(FailureCode::NotUploaded, now)),
+            State::Held { .. } => return Revival::GiveUp(self.fail(FailureCode::NotApproved, now)),
+            _ => {}
         }
         if self.revivals >= MOST_REVIVALS {
             return Revival::GiveUp(self.fail(FailureCode::GaveUp, now));
@@ -616,9 +641,12 @@ pub struct Chunk {
     pub until: u64,
     /// How many rows it has.
     pub rows: u64,
-    /// How often a worker began it.
+    /// How often a worker began it: one that was overtaken notices.
     #[serde(default)]
     pub tries: u32,
+    /// How many of these workers never said how it went.
+    #[serde(default)]
+    pub deaths: u32,
     /// Where it is.
     #[serde(flatten)]
     pub state: ChunkState,
@@ -644,8 +672,8 @@ pub enum ChunkState {
     },
 }
 
-/// How often a piece is begun before the batch is given up: a worker that dies of it would die of it for ever.
-pub const MOST_TRIES: u32 = 10;
+/// How many workers may die of a piece before the batch is given up.
+pub const MOST_DEATHS: u32 = 5;
 
 impl Chunk {
     /// A worker begins it.
@@ -658,14 +686,25 @@ impl Chunk {
             ChunkState::Claimed { until } if now < until => Err(NotNow),
             ChunkState::Waiting | ChunkState::Claimed { .. } => Ok(Self {
                 tries: self.tries + 1,
+                deaths: self.deaths + 1,
                 state: ChunkState::Claimed { until },
                 ..self.clone()
             }),
         }
     }
 
-    /// Whether it was begun too often.
-    pub const fn is_worn_out(&self) -> bool {
-        self.tries >= MOST_TRIES
+    /// The worker who has it gives it back, because it could not be done now. That is nothing against the piece.
+    #[must_use]
+    pub fn give_back(&self) -> Self {
+        Self {
+            deaths: self.deaths.saturating_sub(1),
+            state: ChunkState::Waiting,
+            ..self.clone()
+        }
+    }
+
+    /// Whether too many have died of it.
+    pub const fn is_deadly(&self) -> bool {
+        self.deaths > MOST_DEATHS
     }
 }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::words::names_a_person;
 
 /// The longest name, in characters.
-const LONGEST_NAME: usize = 80;
+const LONGEST_NAME: usize = 60;
 
-/// The name of a file, without any folder: at most 80 characters, with an ending that says what is in it.
+/// The name of a file, without any folder: at most 60 characters, with an ending that says what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FileName(String);

@@ -62,7 +62,12 @@ impl Upload {
 
     /// The key of an upload that was asked for.
     pub fn key(organisation: OrganisationNumber, kind: Kind, batch: BatchId, name: &FileName) -> String {
-        format!("{UPLOADS}{organisation}/{}/{batch}/{}", kind.as_str(), name.as_str())
+        format!(
+            "{UPLOADS}{organisation}/{}/{}/{}",
+            kind.as_str(),
+            batch.0.simple(),
+            name.as_str()
+        )
     }
 }
 

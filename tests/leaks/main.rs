@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod files;
 mod letters;
 mod marks;
 mod odd_places;
@@ -61,7 +62,7 @@ const REFERENCE: &str = "sak-blaavann-17";
 const LETTER_ANSWERS: &str = "an answer about letters";
 
 /// Everywhere that a personal value may be, and no more than what the design gives it.
-const BELONGS: [(&str, Kind); 15] = [
+const BELONGS: [(&str, Kind); 18] = [
     ("register.entry.identifier", Kind::Identifier),
     ("register.entry.email.address", Kind::Email),
     ("register.entry.mobile.address", Kind::Mobile),
@@ -81,6 +82,10 @@ const BELONGS: [(&str, Kind); 15] = [
     ("letters.reference", Kind::Purpose),
     ("feed.reference", Kind::Purpose),
     (LETTER_ANSWERS, Kind::Purpose),
+    // Why a file's persons are looked up, and what the agency calls the matter.
+    ("batches.order.purpose", Kind::Purpose),
+    ("batches.order.reference", Kind::Purpose),
+    (files::SUMMARIES, Kind::Purpose),
 ];
 
 /// A whole run.
@@ -478,8 +483,18 @@ impl Run {
         let lookup = json!({ "persons": [OLA, UNKNOWN], "purpose": PURPOSE });
         let letter = letters::letter(OLA, &format!("{REFERENCE}-never"));
         let known = self.announce(OLA, &format!("{REFERENCE}-known")).await;
+        let files = self.sender(AGENCY);
+        let order = json!({ "name": "liste.csv", "purpose": PURPOSE, "reference": REFERENCE });
+        let batch = self.ask_for_upload(&order).await;
+        let of_batch = |what: &str| format!("/v1/batches/{}{what}", batch.body["id"].as_str().unwrap());
+        self.world.upload(&batch, format!("person\n{OLA}\n")).await;
         let about_letters = || {
             [
+                files.post("/v1/batches", &order),
+                files.get("/v1/batches"),
+                files.get(&of_batch("")),
+                files.post(&of_batch("/approve"), &json!({})),
+                files.post(&of_batch("/cancel"), &json!({})),
                 letters.get("/v1/letters"),
                 letters.get(&format!("/v1/letters/{known}")),
                 letters.post(&format!("/v1/letters/{known}/opened"), &json!({})),
@@ -547,6 +562,7 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
     run.use_odd_places().await;
     run.fail_to_send().await;
     run.tell_of_letters().await;
+    run.send_files().await;
     run.hear_bad_reports().await;
     run.look_into_queues().await;
     run.break_the_store().await;
@@ -565,11 +581,12 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         .iter()
         .map(|line| line.place.split("::").next().unwrap())
         .collect();
-    for function in ["authorizer", "dispatch", "infra_edge", "notify", "receipts"] {
+    for function in ["authorizer", "batch", "dispatch", "infra_edge", "notify", "receipts"] {
         assert!(talkers.contains(function), "{function} said nothing: {talkers:?}");
     }
     // What the HTTP functions do, the edge says.
-    for route in register::PATHS.into_iter().chain(lookup::PATHS).chain(::letters::PATHS) {
+    let paths = register::PATHS.into_iter().chain(lookup::PATHS);
+    for route in paths.chain(::letters::PATHS).chain(batches::PATHS) {
         let route = format!("\"route\":\"{route}\"");
         assert!(
             lines.iter().any(|line| line.text.contains(&route)),
@@ -592,6 +609,13 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         "ReportsFailed",
         "AddressesUndeliverable",
         "/v1/letters/{id}/opened",
+        "BatchesAskedFor",
+        "BatchesReceived",
+        "BatchesDone",
+        "BatchRowsAnswered",
+        "BatchStepFailures",
+        "FilesOfNobody",
+        "/v1/batches/{id}/approve",
     ] {
         assert!(names.iter().any(|text| text.text == name), "{name} was not counted");
     }

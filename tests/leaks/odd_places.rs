@@ -81,6 +81,7 @@ impl Run {
         ];
         refused.extend(lookups.iter().map(|body| agency.post("/v1/lookups", body)));
         refused.extend(self.bad_letters());
+        refused.extend(self.bad_orders());
         for (at, request) in refused.iter().enumerate() {
             let answer = self.ask_in_vain(request).await;
             assert!(
@@ -224,10 +225,24 @@ impl Run {
             (announcer.clone(), get.clone(), "/v1/letters", Value::Null),
         ];
         let of_letter = [
-            (get, format!("/v1/letters/{id}"), Value::Null),
+            (get.clone(), format!("/v1/letters/{id}"), Value::Null),
             (post.clone(), format!("/v1/letters/{id}/opened"), json!({})),
-            (post, format!("/v1/letters/{id}/cancel"), json!({})),
+            (post.clone(), format!("/v1/letters/{id}/cancel"), json!({})),
         ];
+        let sender = self.sender(AGENCY);
+        let order = json!({ "name": "liste.csv", "kind": "lookup", "purpose": "Vedtak", "dryRun": false });
+        let batch = self.ask_for_upload(&order).await.body["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let of_batch = [
+            (post.clone(), "/v1/batches".to_owned(), order),
+            (get.clone(), "/v1/batches".to_owned(), Value::Null),
+            (get, format!("/v1/batches/{batch}"), Value::Null),
+            (post.clone(), format!("/v1/batches/{batch}/approve"), json!({})),
+            (post, format!("/v1/batches/{batch}/cancel"), json!({})),
+        ];
+        let of_batch = of_batch.map(|(method, path, body)| (sender.clone(), method, path, body));
         // Last, because then there is nobody any more.
         let last = (sofie, delete, "/v1/me", Value::Null);
         let of_letter = of_letter.map(|(method, path, body)| (announcer.clone(), method, path, body));
@@ -236,6 +251,7 @@ impl Run {
             .drain(..)
             .map(owned)
             .chain(of_letter)
+            .chain(of_batch)
             .chain([owned(last)])
             .collect()
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stories::{AGENCY, Caller, DIGIPOST, EBOKS, Request, World};
 use uuid::Uuid;
 
-use crate::refusal::refused;
+use crate::{batches, refusal::refused};
 
 /// Has mailboxes with both providers, e-Boks' active.
 const SOFIE: &str = "13527248013";
@@ -78,8 +78,8 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 20] = {
-    use Scope::{ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
+const ROUTES: [Row; 25] = {
+    use Scope::{Batches, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
     [
         //                                                                      none bad  low  citizen        provider       was  agency         stra name
         ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
@@ -96,6 +96,11 @@ const ROUTES: [Row; 20] = {
         ("GET",    "/v1/letters/{id}",           &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/v1/letters/{id}/opened",    &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/v1/letters/{id}/cancel",    &[LettersWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/v1/batches",                &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/v1/batches",                &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 201, 403, 403]),
+        ("GET",    "/v1/batches/{id}",           &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/v1/batches/{id}/approve",   &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/v1/batches/{id}/cancel",    &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/v1/mailboxes/close",        &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST",   "/v1/lookups",                &[ContactRead, MailboxRead],  [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
@@ -115,6 +120,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/mailboxes/eligibility" | "/v1/mailboxes/close") => json!({ "person": SOFIE }),
         ("POST", "/v1/lookups") => json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" }),
         ("POST", "/v1/letters") => letter("2026/17"),
+        ("POST", "/v1/batches") => json!({ "name": "tax.csv", "purpose": "Decision on a building permit" }),
         _ => return None,
     })
 }
@@ -130,10 +136,11 @@ fn letter(reference: &str) -> Value {
     })
 }
 
-/// What the `{id}` of a path stands for: each organisation has a letter of its own.
+/// What the `{id}` of a path stands for: each organisation has a letter of its own, and the agency a held file.
 struct Letters {
     of_provider: String,
     of_agency: String,
+    file: String,
 }
 
 impl Letters {
@@ -146,12 +153,14 @@ impl Letters {
         Self {
             of_provider: announced(EBOKS).await,
             of_agency: announced(AGENCY).await,
+            file: batches::held(world).await,
         }
     }
 
     /// The path for a caller: what is let in finds its own letter, and all others would find one.
     fn path(&self, pattern: &str, who: Who) -> String {
         let letter = match who {
+            _ if pattern.starts_with("/v1/batches") => &self.file,
             Who::Provider(_) | Who::EarlierProvider => &self.of_provider,
             _ => &self.of_agency,
         };
@@ -285,16 +294,17 @@ async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
     assert_eq!(on_record, [EBOKS, EBOKS, EBOKS, AGENCY, AGENCY, AGENCY, AGENCY]);
 }
 
-/// What a caller who is turned away must leave as it is: Sofie's entry, and everybody's letters.
-async fn state(world: &World, sofie: &Caller<'_>) -> (Value, Vec<Value>) {
-    let letters = world.stack.client().scan().table_name("letters").send().await.unwrap();
-    let mut letters: Vec<Value> = letters
-        .items()
-        .iter()
-        .map(|letter| serde_dynamo::from_item(letter.clone()).unwrap())
-        .collect();
-    letters.sort_by_key(|letter| letter["id"].to_string());
-    (sofie.get("/v1/me").send().await.body, letters)
+/// What a caller who is turned away must leave as it is: Sofie's entry, and everybody's letters and files.
+async fn state(world: &World, sofie: &Caller<'_>) -> (Value, [Vec<Value>; 2]) {
+    let rows = async |table, key| {
+        let rows = world.stack.client().scan().table_name(table).send().await.unwrap();
+        let rows = rows.items().iter();
+        let mut rows: Vec<Value> = rows.map(|row| serde_dynamo::from_item(row.clone()).unwrap()).collect();
+        rows.sort_by_key(|row: &Value| format!("{} {}", row[key], row["step"]));
+        rows
+    };
+    let rows = [rows("letters", "id").await, rows("batches", "batch").await];
+    (sofie.get("/v1/me").send().await.body, rows)
 }
 
 #[tokio::test]
@@ -371,6 +381,7 @@ fn the_table_has_every_route() {
             .into_iter()
             .chain(lookup::PATHS)
             .chain(letters::PATHS)
+            .chain(::batches::PATHS)
             .collect::<BTreeSet<_>>(),
         table
     );
@@ -421,13 +432,18 @@ async fn whoever_may_not_read_may_not_ask_for_the_headers_either() {
             assert_eq!(answer.status, status, "{path}");
         }
     }
-    let letter = Letters::announced(&world).await.of_agency;
-    for path in ["/v1/letters".to_owned(), format!("/v1/letters/{letter}")] {
+    let Letters { of_agency, file, .. } = Letters::announced(&world).await;
+    for (path, scope) in [
+        ("/v1/letters".to_owned(), Scope::LettersWrite),
+        (format!("/v1/letters/{of_agency}"), Scope::LettersWrite),
+        ("/v1/batches".to_owned(), Scope::Batches),
+        (format!("/v1/batches/{file}"), Scope::Batches),
+    ] {
         for (caller, status) in [
             (world.nobody(), 401),
             (world.citizen(SOFIE), 401),
             (world.agency(), 403),
-            (world.organisation(AGENCY, &[Scope::LettersWrite]), 200),
+            (world.organisation(AGENCY, &[scope]), 200),
         ] {
             let answer = caller.request(Method::HEAD, &path).send().await;
             assert_eq!(answer.status, status, "{path}");

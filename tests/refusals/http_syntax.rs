@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stories::{EBOKS, OLA, Request, World};
 
-use crate::{letters, refusal::refused};
+use crate::{batches, letters, refusal::refused};
 
 /// Every route that must have a body, with one that would do.
 pub(crate) fn routes_with_body(world: &World) -> Vec<(&'static str, Request<'_>, Value)> {
@@ -48,20 +48,30 @@ pub(crate) fn routes_with_body(world: &World) -> Vec<(&'static str, Request<'_>,
             letters::agency(world).post("/v1/letters", &Value::Null),
             letters::letter(),
         ),
+        (
+            "/v1/batches",
+            batches::agency(world).post("/v1/batches", &Value::Null),
+            json!({ "name": "tax.csv" }),
+        ),
     ]
 }
 
 /// Routes to which there is nothing to say: without a body, or with an empty object.
-async fn routes_without_words(world: &World) -> [(&'static str, Request<'_>); 4] {
+async fn routes_without_words(world: &World) -> [(&'static str, Request<'_>); 6] {
     let kari = world.citizen("22885399316");
     let agency = letters::agency(world);
     let announced = agency.post("/v1/letters", &letters::letter()).send().await.expect(202);
     let of_letter = |what: &str| format!("/v1/letters/{}/{what}", announced.body["id"].as_str().unwrap());
+    let files = batches::agency(world);
+    let approve = format!("/v1/batches/{}/approve", batches::held(world).await);
+    let cancel = format!("/v1/batches/{}/cancel", batches::held(world).await);
     [
         ("confirm", kari.post("/v1/me/contact/confirm", &json!({}))),
         ("reserve", kari.put("/v1/me/reservation", &json!({}))),
         ("opened", agency.post(&of_letter("opened"), &json!({}))),
         ("cancel", agency.post(&of_letter("cancel"), &json!({}))),
+        ("approve a file", files.post(&approve, &json!({}))),
+        ("cancel a file", files.post(&cancel, &json!({}))),
     ]
 }
 
@@ -190,6 +200,15 @@ async fn a_nul_in_any_text() {
             "/v1/letters",
             json!({ "availableFrom": "2026-03-02T09:00:00Z", "language": "nb" }),
         ),
+        (
+            "/v1/batches",
+            json!({
+                "kind": "lookup",
+                "purpose": "A permit",
+                "reference": "2026/17",
+                "compareWith": "5ddff86f-3da9-49d0-a2b1-42f7ee6b4b8c",
+            }),
+        ),
     ];
     for (route, request, mut body) in routes_with_body(&world) {
         for (_, optional) in more.iter().filter(|(other, _)| *other == route) {
@@ -263,6 +282,7 @@ async fn an_answer_in_another_form_than_json() {
     routes.push(("/v1/me", world.citizen(OLA).get("/v1/me")));
     routes.push(("/v1/providers", world.nobody().get("/v1/providers")));
     routes.push(("/v1/letters, the feed", letters::agency(&world).get("/v1/letters")));
+    routes.push(("/v1/batches, all", batches::agency(&world).get("/v1/batches")));
     routes.extend(routes_without_words(&world).await);
     routes.push(("/nowhere", world.nobody().get("/nowhere")));
     for (route, request) in routes {
@@ -327,6 +347,10 @@ async fn a_path_that_is_nowhere() {
             "/v1/letters/20914695016/notices",
             "/v1/letters/20914695016/opened/",
             "/v1/letters/20914695016/opened/again",
+            "/v1/batches/",
+            "/v1/batches/20914695016/rows",
+            "/v1/batches/20914695016/approve/",
+            "/v1/batches/20914695016/approve/again",
             "/v2/me",
             "/v1/local/persons",
             "/$default",

@@ -6,16 +6,20 @@ use stories::Answer;
 use uuid::Uuid;
 
 /// Every field of every request: what a pointer may name.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 24] = [
     "address",
     "availableFrom",
     "certificate",
     "channel",
     "code",
+    "compareWith",
+    "dryRun",
     "email",
+    "kind",
     "language",
     "legalNotice",
     "mobile",
+    "name",
     "person",
     "persons",
     "preferredChannel",

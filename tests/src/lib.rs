@@ -161,6 +161,18 @@ impl World {
         self.stack.messages().accepted()
     }
 
+    /// Uploads a file as the answer of `POST /v1/batches` says.
+    pub async fn upload(&self, asked: &Answer, content: impl Into<Vec<u8>>) {
+        let upload = &asked.body["upload"];
+        let method: Method = upload["method"].as_str().unwrap().parse().unwrap();
+        let mut request = self.client.request(method, upload["url"].as_str().unwrap());
+        for (name, value) in upload["headers"].as_object().unwrap() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        let response = request.body(content.into()).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+
     /// Every record of a look-up, as it is stored.
     pub async fn disclosures(&self) -> ScanOutput {
         let scan = self.stack.client().scan().table_name("disclosures");

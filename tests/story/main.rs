@@ -4,7 +4,8 @@ mod letters;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::messages::Channel;
-use mailbox_register::caller::Assurance;
+use mailbox_register::caller::{Assurance, Scope};
+use reqwest::Method;
 use serde_json::{Value, json};
 use stories::{AGENCY, CITIZEN_SCOPES, DIGIPOST, EBOKS, OLA, World};
 
@@ -306,4 +307,34 @@ async fn every_answer_forbids_to_be_stored() {
     for answer in answers {
         assert_eq!(answer.headers["cache-control"], "no-store");
     }
+}
+
+#[tokio::test]
+async fn whoever_begins_anew_finds_nothing_of_the_files_before() {
+    let world = World::new().await;
+    let agency = world.organisation(AGENCY, &[Scope::Batches]);
+    let asked = agency
+        .post("/v1/batches", &json!({ "name": "tax.csv" }))
+        .send()
+        .await
+        .expect(201);
+    world.upload(&asked, "person\n22885399316\n").await;
+    world.stack.settle().await.unwrap();
+    let late = agency.post("/v1/batches", &json!({ "name": "late.csv" }));
+    world
+        .upload(&late.send().await.expect(201), "person\n22885399316\n")
+        .await;
+    world
+        .nobody()
+        .request(Method::POST, "/local/reset")
+        .send()
+        .await
+        .expect(204);
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &[Scope::Batches]);
+    let batches = agency.get("/v1/batches").send().await.expect(200);
+    assert_eq!(batches.body, json!({ "batches": [] }));
+    let buckets = world.stack.buckets();
+    let left = buckets.objects(buckets.name("FilesBucket").unwrap(), "").unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -160,8 +160,21 @@ fn each_function_has_its_folder_and_a_short_main() {
 }
 
 #[test]
+fn what_a_function_logs_is_seen_at_the_level_of_the_house() {
+    let filter = infra_edge::telemetry::filter("debug").to_string();
+    let directives: BTreeSet<&str> = filter.split(',').collect();
+    for name in FUNCTIONS {
+        assert!(
+            directives.contains(format!("{name}=debug").as_str()),
+            "{name}: {filter}"
+        );
+    }
+}
+
+#[test]
 fn whoever_asks_is_answered_before_lambda_ends_the_function() {
     for (name, limit) in [
+        ("batches", batches::TIME_LIMIT),
         ("letters", letters::TIME_LIMIT),
         ("lookup", lookup::TIME_LIMIT),
         ("register", register::TIME_LIMIT),

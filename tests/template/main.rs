@@ -1,5 +1,7 @@
 //! The template and the code say the same: what one names, the other has.
 
+mod alarms;
+mod buckets;
 mod folders;
 mod queues;
 mod rights;
@@ -10,8 +12,10 @@ mod tables;
 use local::template::{Function, Template};
 
 /// Every function, by the name of its folder.
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 9] = [
     "authorizer",
+    "batch",
+    "batches",
     "dispatch",
     "letters",
     "lookup",

@@ -133,7 +133,7 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
 
     world.stack.settle().await.unwrap();
     world.stack.tick().await.unwrap();
-    assert_allowed(&done(&world), &["dispatch", "notify"]);
+    assert_allowed(&done(&world), &["dispatch", "notify", "batch"]);
 
     // Time for the reports of what was sent.
     world.stack.clock().advance(SignedDuration::from_secs(2)).unwrap();
@@ -146,4 +146,89 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
         .await
         .expect(200);
     assert_allowed(&done(&world), &["letters"]);
+}
+
+#[tokio::test]
+async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
+    const FILE: &str = "person,reference\n22885399316,a\n13527248013,b\n02907740652,c\n";
+    let world = World::with(Options {
+        frozen_at: Some(start_of_time()),
+        database_faults: true,
+        ..Options::default()
+    })
+    .await;
+    let agency = world.organisation(AGENCY, &[Scope::Batches]);
+    done(&world);
+    let mut earlier = None;
+    for (order, follow) in [
+        (json!({ "name": "tax.csv" }), &["batch"][..]),
+        (
+            json!({ "name": "tax.csv", "kind": "letters", "dryRun": true }),
+            &["batch"],
+        ),
+        // Letters go out at once.
+        (
+            json!({ "name": "tax.csv", "kind": "letters" }),
+            &["batch", "dispatch", "notify", "receipts"],
+        ),
+        // Compared with the first, since which somebody has changed.
+        (json!({ "name": "tax.csv" }), &["batch"]),
+    ] {
+        let mut order = order;
+        if order["kind"].is_null() {
+            order["compareWith"] = earlier.clone().unwrap_or_default();
+        }
+        let asked = agency.post("/v1/batches", &order).send().await.expect(201);
+        agency.get("/v1/batches").send().await.expect(200);
+        assert_allowed(&done(&world), &["batches"]);
+        world.upload(&asked, FILE).await;
+        world.stack.settle().await.unwrap();
+        assert_allowed(&done(&world), follow);
+        let path = format!("/v1/batches/{}", asked.body["id"].as_str().unwrap());
+        let batch = agency.get(&path).send().await.expect(200);
+        assert_eq!(batch.body["state"], "done", "{}", batch.body);
+        earlier.get_or_insert(asked.body["id"].clone());
+        world.stack.clock().advance(SignedDuration::from_secs(1)).unwrap();
+        let language = json!({ "language": "se" });
+        let citizen = world.citizen("22885399316");
+        citizen.put("/v1/me/contact", &language).send().await.expect(200);
+        world.stack.settle().await.unwrap();
+        done(&world);
+    }
+    // Files that are held, let go on, and called off; one that is dropped; and one that never comes.
+    for decision in ["approve", "cancel"] {
+        let order = json!({ "name": "bad.csv" });
+        let asked = agency.post("/v1/batches", &order).send().await.expect(201);
+        world.upload(&asked, "person\nnobody\n").await;
+        world.stack.settle().await.unwrap();
+        done(&world);
+        let path = format!("/v1/batches/{}/{decision}", asked.body["id"].as_str().unwrap());
+        agency.post(&path, &json!({})).send().await.expect(200);
+        assert_allowed(&done(&world), &["batches"]);
+        world.stack.settle().await.unwrap();
+        assert_allowed(&done(&world), &["batch"]);
+    }
+    drop_file(&world, FILE).await;
+    drop_file(&world, FILE).await;
+    world.stack.settle().await.unwrap();
+    assert_allowed(&done(&world), &["batch"]);
+    let never = json!({ "name": "never.csv" });
+    agency.post("/v1/batches", &never).send().await.expect(201);
+    done(&world);
+    world.stack.clock().advance(SignedDuration::from_hours(25)).unwrap();
+    world.stack.tick().await.unwrap();
+    assert_allowed(&done(&world), &["batch", "dispatch", "notify", "receipts"]);
+}
+
+/// Puts a file into the agency's folder, as its own system would.
+async fn drop_file(world: &World, content: &'static str) {
+    let buckets = world.stack.buckets();
+    let config = infra_aws::files::config(&local::sdk::config(buckets.url()));
+    let put = aws_sdk_s3::Client::from_conf(config).put_object();
+    put.bucket(buckets.name("FilesBucket").expect("the bucket"))
+        .key(format!("uploads/{AGENCY}/dropped.csv"))
+        .body(content.as_bytes().to_vec().into())
+        .send()
+        .await
+        .expect("S3 takes it");
 }

@@ -8,10 +8,11 @@ use stories::World;
 use crate::{FUNCTIONS, folders::source, function};
 
 /// The HTTP functions and the paths they say they have.
-const PATHS: [(&str, &[&str]); 3] = [
+const PATHS: [(&str, &[&str]); 4] = [
     ("register", &register::PATHS),
     ("lookup", &lookup::PATHS),
     ("letters", &letters::PATHS),
+    ("batches", &batches::PATHS),
 ];
 
 /// For anyone: no token is asked for.

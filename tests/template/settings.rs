@@ -10,13 +10,16 @@ use crate::{FUNCTIONS, folders, function, template};
 /// Read by what every function stands on: the log level by `telemetry`, the roots by the TLS library.
 const SHARED: [&str; 2] = ["LOG_LEVEL", "SSL_CERT_FILE"];
 
+/// How names of numbers end.
+const NUMBERS: [&str; 7] = ["_SECOND", "_WORKERS", "_DAY", "_ROWS", "_BYTES", "_PERCENT", "_PRICE"];
+
 /// A value of the right form.
 fn value(name: &str) -> String {
     let value = match name {
         "PERSONS" => "synthetic",
         "SMS_COUNTRIES" => "NO",
         "PERSON_KEY_WRAPPED" => "d3JhcHBlZA==",
-        name if ["_SECOND", "_WORKERS", "_DAY"].iter().any(|end| name.ends_with(end)) => "2",
+        name if NUMBERS.iter().any(|end| name.ends_with(end)) => "2",
         name if name.ends_with("_URL") || name.ends_with("_ISSUER") => return format!("https://{name}.example.no/"),
         _ => "value",
     };
@@ -34,6 +37,10 @@ fn asked_for(name: &str) -> BTreeSet<String> {
     let environment = Environment::new(&read);
     let error = match name {
         "authorizer" => authorizer::Settings::read(&read).err().map(|error| error.to_string()),
+        "batch" => batch::Settings::read(&environment).err().map(|error| error.to_string()),
+        "batches" => batches::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
         "dispatch" => dispatch::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
@@ -93,7 +100,7 @@ fn whatever_else_is_read_is_what_lambda_gives() {
 }
 
 #[test]
-fn a_variable_named_for_a_table_or_a_queue_refers_to_it() {
+fn a_variable_named_for_a_table_a_queue_or_a_bucket_refers_to_it() {
     for name in FUNCTIONS {
         let (_, function) = function(name);
         for (variable, setting) in &function.environment {
@@ -101,6 +108,8 @@ fn a_variable_named_for_a_table_or_a_queue_refers_to_it() {
                 format!("{}Table", camel_case(stem))
             } else if let Some(stem) = variable.strip_suffix("_QUEUE_URL") {
                 format!("{}Queue", camel_case(stem))
+            } else if let Some(stem) = variable.strip_suffix("_BUCKET") {
+                format!("{}Bucket", camel_case(stem))
             } else {
                 continue;
             };

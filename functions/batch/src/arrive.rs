@@ -5,7 +5,7 @@ use infra_aws::{
     steps::Step,
 };
 use mailbox_register::batch::{
-    life::{Batch, BatchId, Failure, State},
+    life::{Batch, BatchId, Failure, FailureCode, State},
     name::NameFault,
     place::Upload,
 };
@@ -102,8 +102,10 @@ pub(crate) async fn arrive(app: &App, object: &ObjectCreated) -> Result<(), Late
         metrics::counter!("FilesOfNobody").increment(1);
         return Ok(());
     };
-    let found = match app.files.find(&object.key, object.version.as_deref()).await {
+    // As it is now, not as it was: what was taken away again or replaced is not wanted.
+    let found = match app.files.find(&object.key, None).await {
         Ok(found) => found,
+        Err(FileError::Denied) => return unreadable(app, object, &upload).await,
         // Taken away again before anybody looked.
         Err(FileError::NotFound) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -113,39 +115,44 @@ pub(crate) async fn arrive(app: &App, object: &ObjectCreated) -> Result<(), Late
         return Ok(());
     }
     let batch = match upload.batch {
-        Some(id) => asked_for(app, id, &upload, found).await?,
-        None => dropped(app, object, &upload, found).await?,
+        Some(id) if is_asked_for(app, id, &upload).await? => received(app, id, found).await?,
+        _ => dropped(app, object, &upload, found).await?,
     };
-    let Some(batch) = batch else { return Ok(()) };
-    match &batch.state {
-        // Also where this message comes a second time: the first worker may have died before it could ask.
-        State::Received { .. } => Ok(app.steps.ask(batch.id, batch.organisation, &[Step::Plan]).await?),
-        State::Failed { failure, .. } => {
-            // A name that names a person must not stay.
-            if failure.code == NameFault::NamesAPerson.code() {
-                app.files.delete(std::slice::from_ref(&object.key)).await?;
-            }
-            summary::write(app, &batch).await
+    if let Some(batch) = batch {
+        match &batch.state {
+            // Also where this message comes a second time: the first worker may have died before it could ask.
+            State::Received { .. } => app.steps.ask(batch.id, batch.organisation, &[Step::Plan]).await?,
+            State::Failed { .. } => summary::write(app, &batch).await?,
+            _ => {}
         }
-        _ => Ok(()),
     }
+    // A name that names a person must not stay, whoever's batch it is or is not. Last, because without the file this
+    // message means nothing any more.
+    if upload.name == Err(NameFault::NamesAPerson) {
+        app.files.remove(&object.key, object.version.as_deref()).await?;
+    }
+    Ok(())
 }
 
-/// The batch of a file that was asked for before; none if there is no such batch, or it has its file already.
-async fn asked_for(app: &App, id: BatchId, upload: &Upload, found: Found) -> Result<Option<Batch>, Later> {
+/// Whether a batch was asked for that such a file belongs to.
+async fn is_asked_for(app: &App, id: BatchId, upload: &Upload) -> Result<bool, Later> {
+    let batch = app.batches.get(id).await?;
+    Ok(batch.is_some_and(|batch| {
+        batch.organisation == upload.organisation
+            && batch.name.is_some()
+            && upload.name.as_ref().ok() == batch.name.as_ref()
+    }))
+}
+
+/// The batch that was asked for, with its file; the first that comes counts.
+async fn received(app: &App, id: BatchId, found: Found) -> Result<Option<Batch>, Later> {
     let Some(batch) = app.batches.get(id).await? else {
-        tracing::warn!("a file was uploaded for a batch that nobody asked for");
         return Ok(None);
     };
-    let is_it = batch.organisation == upload.organisation && upload.name.as_ref().ok() == batch.name.as_ref();
-    if !is_it {
-        return Ok(None);
-    }
     if !matches!(batch.state, State::AwaitingUpload) {
         return Ok(Some(batch));
     }
-    let now = app.clock.now();
-    let received = batch.then(State::Received { source: found.source }, now);
+    let received = batch.then(State::Received { source: found.source }, app.clock.now());
     if app.batches.save(&batch, &received).await? {
         Ok(Some(received))
     } else {
@@ -153,11 +160,27 @@ async fn asked_for(app: &App, id: BatchId, upload: &Upload, found: Found) -> Res
     }
 }
 
+/// A file that the register may not even look at: its organisation is told.
+async fn unreadable(app: &App, object: &ObjectCreated, upload: &Upload) -> Result<(), Later> {
+    let now = app.clock.now();
+    let name = upload.name.as_ref().ok().cloned();
+    let state = failed(FailureCode::Unreadable, now);
+    let batch = Batch::new(identity(app, object), upload.organisation, name, None, state, now);
+    summary::write(app, &batch).await?;
+    app.batches.add(&batch).await?;
+    Ok(())
+}
+
+/// The identity of the batch of a file that was dropped: the same message twice is one batch.
+fn identity(app: &App, object: &ObjectCreated) -> BatchId {
+    let this_time = object.version.as_deref().unwrap_or(&object.sequencer);
+    BatchId::of(&app.secret, &["dropped", &object.key, this_time])
+}
+
 /// The batch of a file that was dropped: the same message twice is one batch.
 async fn dropped(app: &App, object: &ObjectCreated, upload: &Upload, found: Found) -> Result<Option<Batch>, Later> {
     let now = app.clock.now();
-    let this_time = object.version.as_deref().unwrap_or(&object.sequencer);
-    let id = BatchId::of(&app.secret, &["dropped", &object.key, this_time]);
+    let id = identity(app, object);
     let agency = app.directory.agency(upload.organisation, now).await?;
     let order = order::read(upload.kind, &found.metadata, agency.as_ref());
     let (order, state) = match (&upload.name, order) {

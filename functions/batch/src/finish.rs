@@ -3,21 +3,18 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use infra_aws::files::{FileError, Files};
 use jiff::{SignedDuration, Timestamp};
-use mailbox_register::{
-    batch::{
-        Kind,
-        layout::Layout,
-        life::{Batch, BatchId, Chunk, ChunkState, FailureCode, Finished, Plan, State},
-        name::Format,
-        place::Objects,
-        tally::Tally,
-    },
-    caller::Fields,
+use mailbox_register::batch::{
+    Kind,
+    layout::Layout,
+    life::{Batch, BatchId, Chunk, ChunkState, FailureCode, Finished, Plan, State},
+    name::Format,
+    place::Objects,
+    tally::Tally,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    App, answer, letters, order,
+    App, answer, letters,
     plan::hex,
     stop::{Later, Stop},
     summary, work,
@@ -25,6 +22,8 @@ use crate::{
 
 /// How long a worker that puts together may be silent.
 const LEASE: SignedDuration = SignedDuration::from_mins(5);
+/// How often it says that it is still there.
+const RENEWED: SignedDuration = SignedDuration::from_mins(1);
 /// Pieces fetched ahead.
 const AHEAD: usize = 4;
 /// Pieces between two looks at the clock.
@@ -39,10 +38,6 @@ pub(crate) async fn finish(app: &App, id: BatchId) -> Result<(), Later> {
     };
     let now = app.clock.now();
     let Ok(claimed) = batch.finish(until(now), now) else {
-        if let State::Done { .. } = batch.state {
-            // The worker may have died before the summary was there.
-            summary::write(app, &batch).await?;
-        }
         return Ok(());
     };
     if !app.batches.save(&batch, &claimed).await? {
@@ -52,12 +47,13 @@ pub(crate) async fn finish(app: &App, id: BatchId) -> Result<(), Later> {
     match finishing.run().await {
         Ok((plan, finished)) => {
             let done = finishing.batch.then(State::Done { plan, finished }, app.clock.now());
+            // First told, then stored: a worker that dies in between does it again.
+            summary::write(app, &done).await?;
             if !app.batches.save(&finishing.batch, &done).await? {
                 return Ok(());
             }
             tracing::info!(batch = %id, rows = done.rows_done, "a batch is done");
             metrics::counter!("BatchesDone").increment(1);
-            summary::write(app, &done).await?;
             tidy(app, &done).await;
             Ok(())
         }
@@ -113,7 +109,7 @@ impl Finishing<'_> {
         let key = objects.result(format);
         let mut writing = app.files.write(key.clone());
         let mut hash = Sha256::new();
-        let header = self.header(&plan).await?;
+        let header = self.header(&plan)?;
         hash.update(&header);
         writing.write(&header).await?;
 
@@ -139,12 +135,14 @@ impl Finishing<'_> {
                 for (_, counted) in parts {
                     tally.merge(counted);
                 }
-                self.batch = renewed(app, &self.batch).await?;
+                self.batch = renewed(app, &self.batch, RENEWED).await?;
             }
         }
-        if seen != plan.chunks {
+        if seen != plan.chunks || tally.rows != plan.tally.rows {
             return Err(Later::Files(FileError::Unavailable("pieces missing".to_owned())).into());
         }
+        // What another worker finished since must not be overwritten.
+        self.batch = renewed(app, &self.batch, SignedDuration::ZERO).await?;
         writing.finish().await?;
         let finished = Finished {
             at: app.clock.now(),
@@ -156,21 +154,12 @@ impl Finishing<'_> {
     }
 
     /// The result's first line.
-    async fn header(&self, plan: &Plan) -> Result<Vec<u8>, Stop> {
+    fn header(&self, plan: &Plan) -> Result<Vec<u8>, Stop> {
         let order = self.batch.order.as_ref().ok_or(FailureCode::InvalidOrder)?;
-        match order.kind {
-            Kind::Letters => Ok(letters::header(&plan.layout)),
-            Kind::Lookup => {
-                let agency = self
-                    .app
-                    .directory
-                    .agency(self.batch.organisation, self.app.clock.now())
-                    .await?;
-                let access = order::access(agency.as_ref(), order.kind)?;
-                let fields = Fields::of_agency(&access.scopes);
-                Ok(answer::header(&plan.layout, fields, plan.compared_since.is_some()))
-            }
-        }
+        Ok(match order.kind {
+            Kind::Letters => letters::header(&plan.layout),
+            Kind::Lookup => answer::header(&plan.layout, plan.fields, plan.compared_since.is_some()),
+        })
     }
 }
 
@@ -196,9 +185,9 @@ async fn whole(files: &Files, key: &str) -> Result<Vec<u8>, FileError> {
 }
 
 /// Says that this worker is still there, once in a while.
-async fn renewed(app: &App, batch: &Batch) -> Result<Batch, Stop> {
+async fn renewed(app: &App, batch: &Batch, after: SignedDuration) -> Result<Batch, Stop> {
     let now = app.clock.now();
-    if now.duration_since(batch.progress_at) < SignedDuration::from_mins(1) {
+    if now.duration_since(batch.progress_at) < after {
         return Ok(batch.clone());
     }
     let renewed = batch.renewed(until(now), now);

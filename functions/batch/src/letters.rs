@@ -68,6 +68,9 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     let entries = &entries;
     let mut written = Rows::new(piece);
     for (rows, persons) in piece.rows.chunks(IN_MEMORY).zip(persons.chunks(IN_MEMORY)) {
+        if !piece.is_wanted().await? {
+            return Err(Stop::Overtaken);
+        }
         let announcing: Vec<_> = rows
             .iter()
             .zip(persons)
@@ -125,11 +128,14 @@ async fn announce(piece: &Piece<'_>, row: &Row, key: &PersonKey, stored: Option<
     // The second time round it is the other's letter that is found.
     for _ in 0..2 {
         match app.outbox.known(id, &announcement, is_open_ended).await? {
+            // By this very batch, whose worker did not come to its end.
+            Known::Same(letter) if letter.announced_at >= piece.plan.at => return Ok(Announced::Now(letter)),
             Known::Same(letter) => return Ok(Announced::Before(letter)),
             Known::Other => return Ok(Announced::Refused(RowFault::ReferenceReused)),
             Known::No => {}
         }
-        if !announcement.is_timely(now) {
+        // A file that was held has waited for its organisation, and the letters were in time when it came.
+        if !announcement.is_timely(now) && !announcement.is_timely(piece.batch.created_at) {
             return Ok(Announced::Refused(RowFault::InvalidAvailability));
         }
         let ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];

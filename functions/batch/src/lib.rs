@@ -80,6 +80,18 @@ pub struct Limits {
     pub chunk_rows: u64,
     /// Bad rows in percent above which a file is held.
     pub bad_percent: u8,
+    /// How many functions work on files at once.
+    pub workers: u32,
+}
+
+impl Limits {
+    /// Pieces of one file that are in the queue at a time: enough for all workers, and for another file's to take turns.
+    pub(crate) fn ahead(&self) -> usize {
+        usize::try_from(self.workers)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(2)
+            .max(16)
+    }
 }
 
 /// What starts the function.

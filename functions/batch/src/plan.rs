@@ -13,11 +13,13 @@ use mailbox_register::batch::{
     reader::{FileFault, Place, Reader, Row},
     tally::Tally,
 };
+use mailbox_register::caller::Fields;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     App,
     finish::tidy,
+    order,
     stop::{Later, Stop, on_reading},
     summary,
 };
@@ -30,10 +32,13 @@ const RENEWED: SignedDuration = SignedDuration::from_mins(1);
 const CHUNK_BYTES: u64 = 1024 * 1024;
 /// The same file under the same name within this time is the same batch.
 const SAME_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// Between the time that a change says of itself and the moment it can be read.
+const STORING: SignedDuration = SignedDuration::from_mins(1);
 /// Earlier files that say what is usual.
 const USUAL_FILES: usize = 10;
-/// An organisation's batches looked through for earlier ones.
-const LOOKED_THROUGH: i32 = 100;
+/// An organisation's batches looked through for earlier ones: pages, and batches of one.
+const PAGES: usize = 10;
+const PAGE: i32 = 100;
 /// Pieces asked for by one call, and calls at once.
 const ASKED_IN_ONE: usize = 10;
 const ASKED_AT_ONCE: usize = 4;
@@ -60,14 +65,15 @@ pub(crate) async fn plan(app: &App, id: BatchId) -> Result<(), Later> {
             return Err(later);
         }
     };
+    if !matches!(next.state, State::Working { .. }) {
+        // First told, then stored: a worker that dies in between does it again.
+        summary::write(app, &next).await?;
+    }
     if !app.batches.save(&planning.batch, &next).await? {
         return Ok(());
     }
     tracing::info!(batch = %id, state = next.state.name(), "a file was planned");
-    match &next.state {
-        State::Working { .. } => ask_for_open_steps(app, &next).await,
-        _ => summary::write(app, &next).await,
-    }
+    ask_for_open_steps(app, &next).await
 }
 
 /// Does what belongs to a state that somebody else stored: a worker that died before it could ask for the next step, or
@@ -78,6 +84,9 @@ async fn carry_on(app: &App, batch: &Batch) -> Result<(), Later> {
         tidy(app, batch).await;
         return Ok(());
     }
+    if batch.is_claimed(app.clock.now()) {
+        return Ok(());
+    }
     ask_for_open_steps(app, batch).await
 }
 
@@ -85,7 +94,8 @@ fn until(now: Timestamp) -> Timestamp {
     now.checked_add(LEASE).unwrap_or(Timestamp::MAX)
 }
 
-/// Asks for every step of a batch that is not done yet.
+/// Asks for the next steps of a batch: of its pieces the first that are open. Each that is done asks for one more, so that
+/// a file of any size has a few messages in the queue.
 pub(crate) async fn ask_for_open_steps(app: &App, batch: &Batch) -> Result<(), Later> {
     let steps = match &batch.state {
         State::Received { .. } | State::Planning { .. } => vec![Step::Plan],
@@ -94,7 +104,7 @@ pub(crate) async fn ask_for_open_steps(app: &App, batch: &Batch) -> Result<(), L
         State::Working { .. } => {
             let mut open = Vec::new();
             let mut after = 0;
-            loop {
+            while open.len() < app.limits.ahead() {
                 let page = app.batches.chunks(batch.id, after).await?;
                 let Some(last) = page.last() else { break };
                 after = last.number;
@@ -104,6 +114,7 @@ pub(crate) async fn ask_for_open_steps(app: &App, batch: &Batch) -> Result<(), L
                     .map(|chunk| Step::Chunk { chunk: chunk.number });
                 open.extend(waiting);
             }
+            open.truncate(app.limits.ahead());
             open
         }
         _ => return Ok(()),
@@ -138,6 +149,13 @@ impl Planning<'_> {
         let (Some(order), Some(name)) = (self.batch.order.clone(), self.batch.name.clone()) else {
             return Err(FailureCode::InvalidOrder.into());
         };
+        let agency = self
+            .app
+            .directory
+            .agency(self.batch.organisation, self.app.clock.now())
+            .await?;
+        let access = order::access(agency.as_ref(), order.kind)?;
+        let fields = Fields::of_agency(&access.scopes);
         let compared_since = self.compared_since(&order, &name).await?;
         let pass = self.pass(&source, &order, &name).await?;
         if let Some(of) = self.duplicate(&source, &order, &name, &pass.sha256).await? {
@@ -153,6 +171,7 @@ impl Planning<'_> {
         let plan = Plan {
             at,
             layout,
+            fields,
             rows_in: pass.rows_in,
             chunks: u32::try_from(pass.seen.chunks.len()).unwrap_or(u32::MAX),
             sha256: pass.sha256,
@@ -283,14 +302,18 @@ impl Planning<'_> {
 
     /// The organisation's batches before this one, newest first.
     async fn earlier(&self) -> Result<Vec<Batch>, Stop> {
-        let before = self.batch.created_at;
+        let mut before = self.batch.created_at;
         let since = before.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
-        let mut earlier = self
-            .app
-            .batches
-            .of(self.batch.organisation, before, LOOKED_THROUGH)
-            .await?;
-        earlier.retain(|earlier| earlier.created_at >= since);
+        let mut earlier = Vec::new();
+        for _ in 0..PAGES {
+            let page = self.app.batches.of(self.batch.organisation, before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            before = last.created_at;
+            earlier.extend(page.into_iter().filter(|earlier| earlier.created_at >= since));
+            if before < since {
+                break;
+            }
+        }
         Ok(earlier)
     }
 
@@ -344,7 +367,8 @@ async fn write(copy: Option<&mut Writing>, plain: &[u8]) -> Result<(), Stop> {
 fn looked_up_at(batch: &Batch) -> Option<Timestamp> {
     let order = batch.order.as_ref()?;
     match &batch.state {
-        State::Done { plan, .. } if order.kind == Kind::Lookup && !order.dry_run => Some(plan.at),
+        // What was being stored at that moment may have been seen, or not: better told twice than never.
+        State::Done { plan, .. } if order.kind == Kind::Lookup && !order.dry_run => plan.at.checked_sub(STORING).ok(),
         _ => None,
     }
 }
@@ -440,6 +464,7 @@ impl Seen {
             until: self.end,
             rows: std::mem::take(&mut self.in_chunk),
             tries: 0,
+            deaths: 0,
             state: ChunkState::Waiting,
         });
     }

@@ -15,6 +15,9 @@ use mailbox_register::{batch::cost::Prices, person::Population, secret::Secret, 
 
 use crate::{App, Limits};
 
+/// Entries that a worker reads in a second at the least: a whole piece in a minute.
+const SLOWEST: u32 = 100;
+
 /// What the environment says.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -32,7 +35,6 @@ pub struct Settings {
     prices: Prices,
     limits: Limits,
     reads_per_second: u32,
-    workers: u32,
     /// The register's secret, wrapped by KMS.
     pub wrapped_secret: Vec<u8>,
 }
@@ -83,9 +85,9 @@ impl Settings {
                 bytes: environment.parsed("FILE_MAX_BYTES")?,
                 chunk_rows: positive("FILE_CHUNK_ROWS")?.into(),
                 bad_percent: environment.parsed("FILE_HOLD_PERCENT")?,
+                workers: positive("FILE_WORKERS")?,
             },
-            reads_per_second: positive("FILE_READS_PER_SECOND")?,
-            workers: positive("FILE_WORKERS")?,
+            reads_per_second: reads_per_second(environment, positive("FILE_WORKERS")?)?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
     }
@@ -109,10 +111,20 @@ impl Settings {
             owner: self.owner,
             prices: self.prices,
             limits: self.limits,
-            pace: pace(self.reads_per_second / self.workers),
+            pace: pace(self.reads_per_second / self.limits.workers),
             clock,
         }
     }
+}
+
+/// The reads of all workers together. A worker has to get through a piece while it is its own.
+fn reads_per_second(environment: &Environment<'_>, workers: u32) -> Result<u32, SettingsError> {
+    let name = "FILE_READS_PER_SECOND";
+    let all: u32 = environment.parsed(name)?;
+    if all / workers < SLOWEST {
+        return Err(SettingsError::Malformed(name.to_owned()));
+    }
+    Ok(all)
 }
 
 /// One worker's share of the reads: a hundred at once at the most, so that a worker that was frozen has no arrears.

@@ -1,7 +1,7 @@
 //! Once a minute: what nobody carries on is taken up again, and in the end given up with a word.
 
 use jiff::Timestamp;
-use mailbox_register::batch::life::{BatchId, Chunk, ChunkState, Revival, State};
+use mailbox_register::batch::life::{BatchId, ChunkState, Revival, State};
 
 use crate::{App, plan::ask_for_open_steps, stop::Later, summary};
 
@@ -46,13 +46,14 @@ async fn look_at(app: &App, id: BatchId) -> Result<(), Later> {
             }
         }
         Revival::GiveUp(failed) => {
+            // First told, then stored: a worker that dies in between does it again.
+            summary::write(app, &failed).await?;
             if app.batches.save(&batch, &failed).await? {
                 tracing::warn!(batch = %id, "given up");
                 // A file that was never uploaded is the organisation's own affair.
                 if !matches!(batch.state, State::AwaitingUpload) {
                     metrics::counter!("BatchesGivenUp").increment(1);
                 }
-                summary::write(app, &failed).await?;
             }
         }
     }
@@ -88,10 +89,7 @@ async fn release(app: &App, id: BatchId) -> Result<(), Later> {
         after = last.number;
         for chunk in &page {
             if let ChunkState::Claimed { .. } = chunk.state {
-                let waiting = Chunk {
-                    state: ChunkState::Waiting,
-                    ..chunk.clone()
-                };
+                let waiting = chunk.give_back();
                 app.batches.save_chunk(id, chunk, &waiting, app.clock.now()).await?;
             }
         }

@@ -1,6 +1,6 @@
 //! A piece of a file is worked off.
 
-use infra_aws::{steps::Step, transaction::CommitError};
+use infra_aws::{files::FileError, steps::Step, transaction::CommitError};
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     batch::{
@@ -59,24 +59,24 @@ pub(crate) async fn work(app: &App, id: BatchId, number: u32) -> Result<(), Late
     };
     let now = app.clock.now();
     let Ok(claimed) = chunk.claim(now.checked_add(LEASE).unwrap_or(Timestamp::MAX), now) else {
-        // It is done, or somebody is at it. The one who did it may have died before it could ask for the rest.
-        return ask_to_finish(app, id).await;
+        // Somebody is at it, or it is done: then whoever did it may have died before it could ask for more.
+        return match chunk.state {
+            ChunkState::Done { .. } => ask_for_more(app, &batch, plan, number).await,
+            _ => Ok(()),
+        };
     };
-    if claimed.is_worn_out() {
+    if claimed.is_deadly() {
         return give_up(app, &batch, FailureCode::GaveUp.into()).await;
     }
     if !app.batches.save_chunk(id, &chunk, &claimed, now).await? {
         return Ok(());
     }
     match done(app, &batch, plan, &claimed).await {
-        Ok(()) => ask_to_finish(app, id).await,
+        Ok(()) => ask_for_more(app, &batch, plan, number).await,
         Err(Stop::Overtaken) => Ok(()),
         Err(Stop::Failed(failure)) => give_up(app, &batch, failure).await,
         Err(Stop::Later(later)) => {
-            let waiting = Chunk {
-                state: ChunkState::Waiting,
-                ..claimed.clone()
-            };
+            let waiting = claimed.give_back();
             app.batches.save_chunk(id, &claimed, &waiting, app.clock.now()).await?;
             Err(later)
         }
@@ -88,7 +88,9 @@ async fn done(app: &App, batch: &Batch, plan: &Plan, chunk: &Chunk) -> Result<()
     // Asked for anew: what was taken from the organisation meanwhile it does not have.
     let agency = app.directory.agency(batch.organisation, app.clock.now()).await?;
     let access = order::access(agency.as_ref(), order.kind)?;
-    let fields = Fields::of_agency(&access.scopes);
+    if !Fields::of_agency(&access.scopes).cover(plan.fields) {
+        return Err(FailureCode::NotEnrolled.into());
+    }
     let agency = agency.as_ref().ok_or(FailureCode::NotEnrolled)?;
     let piece = Piece {
         app,
@@ -96,7 +98,7 @@ async fn done(app: &App, batch: &Batch, plan: &Plan, chunk: &Chunk) -> Result<()
         plan,
         order,
         agency,
-        fields,
+        fields: plan.fields,
         number: chunk.number,
         rows: rows(app, plan, chunk).await?,
     };
@@ -141,8 +143,14 @@ async fn rows(app: &App, plan: &Plan, chunk: &Chunk) -> Result<Vec<Row>, Stop> {
         .read(&plan.rows_in, chunk.from.offset, Some(chunk.until))
         .await
         .map_err(on_reading)?;
+    let mut read = 0;
     while let Some(bytes) = reading.next().await? {
+        read += bytes.len() as u64;
         reader.read(&bytes, &mut rows).map_err(|_| FailureCode::Replaced)?;
+    }
+    if read < chunk.until - chunk.from.offset {
+        // S3 broke off in a way that looks like an end.
+        return Err(FileError::Unavailable("short".to_owned()).into());
     }
     reader.end(&mut rows).map_err(|_| FailureCode::Replaced)?;
     if rows.len() as u64 == chunk.rows {
@@ -151,6 +159,17 @@ async fn rows(app: &App, plan: &Plan, chunk: &Chunk) -> Result<Vec<Row>, Stop> {
         // What is read is not what was planned.
         Err(FailureCode::Replaced.into())
     }
+}
+
+/// Asks for the piece whose turn it is after this one, and for the result once all pieces are there.
+async fn ask_for_more(app: &App, batch: &Batch, plan: &Plan, number: u32) -> Result<(), Later> {
+    let ahead = u32::try_from(app.limits.ahead()).unwrap_or(u32::MAX);
+    let next = number.saturating_add(ahead);
+    if next <= plan.chunks {
+        let next = Step::Chunk { chunk: next };
+        app.steps.ask(batch.id, batch.organisation, &[next]).await?;
+    }
+    ask_to_finish(app, batch.id).await
 }
 
 /// Asks for the result, if all pieces are there.
@@ -178,12 +197,14 @@ pub(crate) async fn give_up(
             return Ok(());
         }
         let failed = batch.fail(failure.clone(), app.clock.now());
+        // First told, then stored: a worker that dies in between does it again.
+        summary::write(app, &failed).await?;
         if app.batches.save(&batch, &failed).await? {
             tracing::warn!(batch = %batch.id, code = %failure.code, "a batch failed");
             if failure.code == FailureCode::GaveUp.as_str() {
                 metrics::counter!("BatchesGivenUp").increment(1);
             }
-            return summary::write(app, &failed).await;
+            return Ok(());
         }
         let Some(now) = app.batches.get(batch.id).await? else {
             return Ok(());
@@ -194,6 +215,12 @@ pub(crate) async fn give_up(
 }
 
 impl Piece<'_> {
+    /// Whether the batch is still to be worked on: it may have been called off meanwhile.
+    pub(crate) async fn is_wanted(&self) -> Result<bool, Stop> {
+        let batch = self.app.batches.get(self.batch.id).await?;
+        Ok(batch.is_some_and(|batch| matches!(batch.state, State::Working { .. })))
+    }
+
     /// Who is meant by each row, where a row means somebody, with the key that stands for the person.
     pub(crate) fn persons(
         &self,

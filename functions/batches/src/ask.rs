@@ -125,7 +125,8 @@ impl App {
         let is_known = order.kind == FileKind::Lookup
             && earlier.is_some_and(|earlier| {
                 let kind = earlier.order.as_ref().map(|order| order.kind);
-                earlier.organisation == agency.id && kind == Some(FileKind::Lookup)
+                let is_done = matches!(earlier.state, BatchState::Done { .. });
+                earlier.organisation == agency.id && kind == Some(FileKind::Lookup) && is_done
             });
         if is_known {
             Ok(())

@@ -57,12 +57,13 @@ impl App {
         for _ in 0..MOST_RACES {
             let batch = self.own(agency, id).await?;
             let decided = decision(&batch, self.clock.now()).map_err(|NotNow| Kind::WrongState)?;
-            let decided = match decided {
-                None => batch,
-                Some(decided) if self.batches.save(&batch, &decided).await.or_unavailable()? => decided,
-                Some(_) => continue,
+            let Some(decided) = decided else {
+                return Ok(Json(self.view(&batch).await?).into_response());
             };
-            // Also where it was decided before: whoever did may have died before this.
+            if !self.batches.save(&batch, &decided).await.or_unavailable()? {
+                continue;
+            }
+            // Where this does not get through, the tick finds the batch.
             let asked = self.steps.ask(id, decided.organisation, &[Step::Plan]).await;
             asked.or_unavailable()?;
             return Ok(Json(self.view(&decided).await?).into_response());

@@ -213,6 +213,17 @@ impl Files {
         Ok(())
     }
 
+    /// Removes one version of an object for good: where the bucket keeps versions, one that is merely deleted stays
+    /// behind for a while, with its key.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub async fn remove(&self, key: &str, version: Option<&str>) -> Result<(), FileError> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        delete.set_version_id(version.map(str::to_owned)).send().await?;
+        Ok(())
+    }
+
     /// Keys that begin with `prefix`: a page of them.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ kinds! {
     /// Legal notice from outside of the public administration.
     InvalidLegalNotice = UNPROCESSABLE_ENTITY, "invalid-legal-notice", "Only a public sender's notice can be legal notice.";
     /// Not the name of a file that is taken.
-    InvalidFileName = UNPROCESSABLE_ENTITY, "invalid-file-name", "A file's name is 1 to 80 characters without identity numbers, and ends in .csv, .jsonl, .csv.gz or .jsonl.gz.";
+    InvalidFileName = UNPROCESSABLE_ENTITY, "invalid-file-name", "A file's name is 1 to 60 characters without identity numbers, and ends in .csv, .jsonl, .csv.gz or .jsonl.gz.";
     /// No purpose, and none that is usual.
     PurposeRequired = UNPROCESSABLE_ENTITY, "purpose-required", "A purpose is needed: the organisation has no usual one.";
     /// There is no such earlier batch to compare with.

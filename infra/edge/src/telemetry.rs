@@ -40,6 +40,8 @@ pub fn start(function: &'static str, environment: &Environment<'_>) {
 pub fn filter(level: &str) -> EnvFilter {
     let own = [
         "authorizer",
+        "batch",
+        "batches",
         "dispatch",
         "infra_aws",
         "infra_edge",

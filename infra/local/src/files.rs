@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::Message;
 use futures_util::future::join_all;
+use infra_aws::files::FileError;
 use jiff::Timestamp;
 use mailbox_register::batch::place::UPLOADS;
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Logical ids, as the template has them.
-pub(crate) const BUCKET: &str = "FilesBucket";
+const BUCKET: &str = "FilesBucket";
 const QUEUE: &str = "BatchQueue";
 /// Messages worked on at once: a machine has few processors, and each piece is in memory.
 const AT_ONCE: i32 = 3;
@@ -36,6 +37,11 @@ impl Files {
             sqs,
             working: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The function.
+    pub(crate) fn batch(&self) -> Arc<batch::App> {
+        Arc::clone(&self.batch)
     }
 
     /// Tells of uploads and works off what waits, and what follows from it. Says whether there was anything.
@@ -60,6 +66,20 @@ impl Files {
         batch::adopt(&self.batch)
             .await
             .map_err(|error| StackError::Files(error.to_string()))
+    }
+
+    /// Removes every file, and tells of none. A worker that is at one finds no batch any more.
+    pub(crate) async fn reset(&self, buckets: &Buckets) -> Result<(), StackError> {
+        let failed = |error: FileError| StackError::Files(error.to_string());
+        loop {
+            let keys = self.batch.files.keys("").await.map_err(failed)?;
+            if keys.is_empty() {
+                break;
+            }
+            self.batch.files.delete(&keys).await.map_err(failed)?;
+        }
+        buckets.take_events();
+        Ok(())
     }
 
     /// The tick of the minute.
@@ -140,5 +160,39 @@ impl Files {
         let handled =
             tokio::spawn(async move { batch::handle(&app, batch::Event::Queue(Box::new(event))).await }).await;
         matches!(handled, Ok(Ok(answer)) if answer.batch_item_failures.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::{Source, Template};
+
+    #[test]
+    fn what_is_told_of_here_is_what_the_template_says() {
+        let template = Template::shipped().unwrap();
+        let notified = &template.resources[BUCKET].properties["NotificationConfiguration"];
+        assert_eq!(
+            notified,
+            &json!({ "QueueConfigurations": [{
+                "Event": "s3:ObjectCreated:*",
+                "Queue": { "Fn::GetAtt": [QUEUE, "Arn"] },
+                "Filter": { "S3Key": { "Rules": [{ "Name": "prefix", "Value": UPLOADS }] } },
+            }] })
+        );
+        let batch = template
+            .functions
+            .values()
+            .find(|function| function.code.as_deref() == Some("functions/batch"))
+            .unwrap();
+        let [source] = batch.event_sources.as_slice() else {
+            panic!("one queue, and nothing else")
+        };
+        let queue = QUEUE.to_owned();
+        assert_eq!(source.source, Source::Queue { queue });
+        // Each message is an event of its own here as well.
+        assert_eq!((source.batch_size, source.partial_batches), (1, true));
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use local::{
     messages::{Channel, Message},
     mishaps::Odds,
-    soak,
+    rehearsal, soak,
     stack::{Options, Stack},
     upload,
 };
@@ -46,6 +46,10 @@ enum Command {
     /// Ends with 0 when the result is there, 1 when there will be none, 2 when no stack is running, and 3 when the batch is
     /// held: the agency has to look at it first. Stopping with Ctrl-C leaves the batch to the stack.
     Upload(Upload),
+    /// Takes a file of many persons from disk to its result on a stack of its own, and says what it took.
+    ///
+    /// Best run as `cargo run --profile bench -p local -- rehearse`.
+    Rehearse(Rehearse),
 }
 
 #[derive(Args)]
@@ -104,6 +108,25 @@ struct Upload {
     out: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Rehearse {
+    /// Rows of the file.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: usize,
+    /// How many of a hundred persons are in the register.
+    #[arg(long, default_value_t = 90, value_name = "PERCENT")]
+    registered: usize,
+    /// What is done with each person.
+    #[arg(long, value_enum, default_value_t = upload::Kind::Lookup)]
+    kind: upload::Kind,
+    /// Where file, result and database lie meanwhile: some 3 GB for a million rows. Without it, the machine's temporary folder.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// What the functions log: error, warn, info, debug or trace.
+    #[arg(long, default_value = "warn", value_name = "LEVEL")]
+    log: String,
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -115,6 +138,10 @@ async fn main() -> ExitCode {
         Some(Command::Soak(soak)) => {
             log(&soak.log);
             soak.run().await
+        }
+        Some(Command::Rehearse(rehearse)) => {
+            log(&rehearse.log);
+            rehearse.run().await
         }
         Some(Command::Upload(upload)) => upload.run().await,
     }
@@ -144,7 +171,7 @@ async fn serve(port: u16, data: Option<PathBuf>) -> ExitCode {
     };
     match Stack::start(options).await {
         Ok(stack) => {
-            print(&tour::text(stack.url()));
+            print(&tour::text(stack.url(), stack.buckets().url()));
             tokio::spawn(print_messages(stack.messages().subscribe()));
             tokio::select! {
                 () = stack.serve() => {}
@@ -155,6 +182,27 @@ async fn serve(port: u16, data: Option<PathBuf>) -> ExitCode {
         Err(error) => {
             eprint(&format!("The local stack cannot start: {error}\n"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Rehearse {
+    async fn run(self) -> ExitCode {
+        let options = rehearsal::Options {
+            rows: self.rows,
+            registered: self.registered,
+            kind: self.kind,
+            folder: self.folder,
+        };
+        match rehearsal::run(&options, &upload::Progress::shown(), print).await {
+            Ok(report) => {
+                print(&report.to_string());
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprint(&format!("The rehearsal cannot go on: {error}\n"));
+                ExitCode::FAILURE
+            }
         }
     }
 }

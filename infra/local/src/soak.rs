@@ -30,17 +30,16 @@ use tokio::{
 };
 
 use crate::{
+    memory::Memory,
     mishaps::Odds,
     stack::{Stack, StackError},
 };
 
 mod audit;
-mod memory;
 mod persons;
 mod report;
 mod round;
 
-pub use memory::Memory;
 pub use report::{Deaths, Held, PerChannel, Repeated, Report, Unknowns};
 
 use round::Round;

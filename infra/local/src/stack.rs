@@ -287,6 +287,11 @@ impl Stack {
         &self.inner.buckets
     }
 
+    /// The function that works on files: for tests that hand it one message at a time.
+    pub fn batch(&self) -> Arc<batch::App> {
+        self.inner.files.batch()
+    }
+
     /// The token issuers.
     pub fn tokens(&self) -> &Tokens {
         &self.inner.tokens
@@ -434,6 +439,7 @@ impl Inner {
                 .map_err(|error| StackError::Queue(error.to_string()))?;
         }
         self.database.reset()?;
+        self.files.reset(&self.buckets).await?;
         self.messages.reset()?;
         self.clock.reset()?;
         self.furnish().await
