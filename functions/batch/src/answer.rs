@@ -28,6 +28,8 @@ use crate::{
 
 /// How long entries that DynamoDB left unread are asked for again.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Rows whose entries are in memory together: as many as are read at once.
+pub(crate) const IN_MEMORY: usize = 1_000;
 /// Entries that the pace lets through at a time: as many as one call reads.
 const AT_A_TIME: usize = 100;
 
@@ -109,25 +111,28 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     let persons = piece.persons();
     let keys = unique(persons.iter().flatten().map(|(_, key)| key));
     piece.on_record(&keys, piece.fields.names()).await?;
-    let entries = entries(app, &keys).await?;
     let providers = app.directory.providers(app.clock.now()).await?;
-    let changed = match piece.plan.compared_since {
-        Some(since) => Some(changed::since(piece, &keys, &entries, since).await?),
-        None => None,
-    };
-    let mut rows = Rows::new(piece, &providers);
-    for (row, person) in piece.rows.iter().zip(&persons) {
-        match person {
-            Err(fault) => rows.refused(row, *fault),
-            Ok((_, key)) => {
-                let changed = changed
-                    .as_ref()
-                    .map(|changed| changed.get(key).map_or(&[][..], Vec::as_slice));
-                rows.answered(row, entries.get(key), changed);
+    let mut written = Rows::new(piece, &providers);
+    for (rows, persons) in piece.rows.chunks(IN_MEMORY).zip(persons.chunks(IN_MEMORY)) {
+        let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+        let entries = entries(app, &keys).await?;
+        let changed = match piece.plan.compared_since {
+            Some(since) => Some(changed::since(piece, &keys, &entries, since).await?),
+            None => None,
+        };
+        for (row, person) in rows.iter().zip(persons) {
+            match person {
+                Err(fault) => written.refused(row, *fault),
+                Ok((_, key)) => {
+                    let changed = changed
+                        .as_ref()
+                        .map(|changed| changed.get(key).map_or(&[][..], Vec::as_slice));
+                    written.answered(row, entries.get(key), changed);
+                }
             }
         }
     }
-    Ok(rows.answers)
+    Ok(written.answers)
 }
 
 /// Each key once, in the order of their first rows.

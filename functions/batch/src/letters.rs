@@ -20,7 +20,7 @@ use mailbox_register::{
     language::Language,
     letter::{Announcement, Letter, LetterId, Outcome, Sector, Sender, Unreachable},
     notice::{Notice, NoticeId},
-    person::PersonKey,
+    person::{PersonIdentifier, PersonKey},
     texts,
     words::Reference,
 };
@@ -28,15 +28,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    answer::{self, entries, json_line, named, unique},
+    answer::{self, IN_MEMORY, entries, json_line, named, unique},
     stop::{Later, Stop},
     work::{Answers, Piece},
 };
 
 /// Letters announced at once: each is a read and a transaction.
 const AT_ONCE: usize = 16;
-/// Rows whose letters are in memory together.
-const IN_MEMORY: usize = 128;
+/// Letters announced before the next look whether the batch is called off.
+const ANNOUNCED_TOGETHER: usize = 128;
 /// The columns after those of every row.
 const COLUMNS: [&str; 6] = ["letter", "channel", "dueAt", "reminderDueAt", "reason", "retryable"];
 
@@ -64,30 +64,41 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     let persons = piece.persons();
     let keys = unique(persons.iter().flatten().map(|(_, key)| key));
     piece.on_record(&keys, vec!["reachability"]).await?;
-    let entries = entries(piece.app, &keys).await?;
-    let entries = &entries;
     let mut written = Rows::new(piece);
     for (rows, persons) in piece.rows.chunks(IN_MEMORY).zip(persons.chunks(IN_MEMORY)) {
-        if !piece.is_wanted().await? {
-            return Err(Stop::Overtaken);
-        }
-        let announcing: Vec<_> = rows
-            .iter()
-            .zip(persons)
-            .map(|(row, person)| async move {
-                match person {
-                    Err(fault) => Ok(Announced::Refused(*fault)),
-                    Ok((_, key)) => announce(piece, row, key, entries.get(key)).await,
-                }
-            })
-            .collect();
-        let announced: Vec<_> = stream::iter(announcing).buffered(AT_ONCE).try_collect().await?;
-        for ((row, person), announced) in rows.iter().zip(persons).zip(&announced) {
-            let entry = person.as_ref().ok().and_then(|(_, key)| entries.get(key));
-            written.write(row, announced, entry.map(|stored| &stored.entry));
+        let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+        let entries = entries(piece.app, &keys).await?;
+        for (rows, persons) in rows.chunks(ANNOUNCED_TOGETHER).zip(persons.chunks(ANNOUNCED_TOGETHER)) {
+            if !piece.is_wanted().await? {
+                return Err(Stop::Overtaken);
+            }
+            let announced = announce_all(piece, rows, persons, &entries).await?;
+            for ((row, person), announced) in rows.iter().zip(persons).zip(&announced) {
+                let entry = person.as_ref().ok().and_then(|(_, key)| entries.get(key));
+                written.write(row, announced, entry.map(|stored| &stored.entry));
+            }
         }
     }
     Ok(written.answers)
+}
+
+async fn announce_all(
+    piece: &Piece<'_>,
+    rows: &[Row],
+    persons: &[Result<(PersonIdentifier, PersonKey), RowFault>],
+    entries: &HashMap<PersonKey, Stored>,
+) -> Result<Vec<Announced>, Stop> {
+    let announcing: Vec<_> = rows
+        .iter()
+        .zip(persons)
+        .map(|(row, person)| async move {
+            match person {
+                Err(fault) => Ok(Announced::Refused(*fault)),
+                Ok((_, key)) => announce(piece, row, key, entries.get(key)).await,
+            }
+        })
+        .collect();
+    stream::iter(announcing).buffered(AT_ONCE).try_collect().await
 }
 
 /// What a row says of its letter. What it does not say is decided for the person's sake: notice that is legal needs

@@ -60,12 +60,16 @@ impl Unpacking {
     }
 
     /// What is left at the end.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, FailureCode> {
-        match self.decoder {
-            None => Ok(Vec::new()),
-            Some(_) if !self.begun => Err(FailureCode::NotGzip),
-            Some(decoder) => decoder.finish().map_err(|_| FailureCode::BrokenGzip),
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, FailureCode> {
+        let Some(decoder) = self.decoder.take() else {
+            return Ok(Vec::new());
+        };
+        if !self.begun {
+            return Err(FailureCode::NotGzip);
         }
+        let rest = decoder.finish().map_err(|_| FailureCode::BrokenGzip)?;
+        self.counted(rest.len())?;
+        Ok(rest)
     }
 
     fn counted(&mut self, more: usize) -> Result<(), FailureCode> {
@@ -73,7 +77,8 @@ impl Unpacking {
         if self.unpacked > self.most {
             return Err(FailureCode::TooLarge);
         }
-        let is_bomb = self.decoder.is_some() && self.unpacked > ANY_RATIO && self.unpacked / MOST_RATIO > self.packed;
+        // What is not compressed is as long as it is.
+        let is_bomb = self.unpacked > ANY_RATIO && self.unpacked / MOST_RATIO > self.packed;
         if is_bomb {
             Err(FailureCode::CompressedTooWell)
         } else {
@@ -119,6 +124,8 @@ mod tests {
         let bomb = packed(&vec![b'0'; 200 << 20]);
         assert_eq!(unpack(&bomb, 1 << 40), Err(FailureCode::CompressedTooWell));
         assert_eq!(unpack(&packed(&[b'0'; 2000]), 1000), Err(FailureCode::TooLarge));
+        // So little that it comes at the end alone.
+        assert_eq!(unpack(&packed(b"person\n20914695016\n"), 18), Err(FailureCode::TooLarge));
     }
 
     #[test]

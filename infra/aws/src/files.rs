@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_s3::{
     Client,
-    config::{RequestChecksumCalculation, ResponseChecksumValidation},
+    config::{RequestChecksumCalculation, ResponseChecksumValidation, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
     primitives::ByteStream,
@@ -40,16 +40,27 @@ pub enum FileError {
     Unavailable(String),
 }
 
-impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for FileError {
-    fn from(error: SdkError<E, R>) -> Self {
-        let status = |code: &str| match code {
+impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for FileError {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        let by_code = |code: &str| match code {
             "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchBucket" => Some(Self::NotFound),
             "PreconditionFailed" => Some(Self::Replaced),
             "AccessDenied" | "Forbidden" | "KMS.DisabledException" => Some(Self::Denied),
             _ => None,
         };
+        // The answer to a HEAD has no body, and so no code.
+        let is_bare = error.as_service_error().is_some_and(|error| error.code().is_none());
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let by_status = match status.filter(|_| is_bare) {
+            Some(403) => Some(Self::Denied),
+            Some(404) => Some(Self::NotFound),
+            Some(412) => Some(Self::Replaced),
+            _ => None,
+        };
         let cause = error::cause(&error);
-        status(cause).unwrap_or_else(|| Self::Unavailable(cause.to_owned()))
+        by_code(cause)
+            .or(by_status)
+            .unwrap_or_else(|| Self::Unavailable(cause.to_owned()))
     }
 }
 
@@ -263,8 +274,8 @@ fn validity(valid: Duration) -> Result<PresigningConfig, FileError> {
     PresigningConfig::expires_in(valid).map_err(|_| FileError::Unavailable("construction".to_owned()))
 }
 
-fn presigned<E: ProvideErrorMetadata, R>(
-    result: Result<aws_sdk_s3::presigning::PresignedRequest, SdkError<E, R>>,
+fn presigned<E: ProvideErrorMetadata>(
+    result: Result<aws_sdk_s3::presigning::PresignedRequest, SdkError<E, HttpResponse>>,
 ) -> Result<Presigned, FileError> {
     let request = result?;
     let headers = request

@@ -20,7 +20,7 @@ use crate::{
 const BUCKET: &str = "FilesBucket";
 const QUEUE: &str = "BatchQueue";
 /// Messages worked on at once: a machine has few processors, and each piece is in memory.
-const AT_ONCE: i32 = 3;
+const AT_ONCE: i32 = 2;
 
 /// The function, and the queue in front of it.
 pub(crate) struct Files {

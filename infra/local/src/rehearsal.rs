@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Persons stored at once.
-const STORED_AT_ONCE: usize = 5_000;
+const STORED_AT_ONCE: usize = 500;
 /// Mobiles that Sweden reserves for fiction. There are fewer than persons, so persons share them.
 const MOBILES: std::ops::RangeInclusive<u64> = 46_701_740_605..=46_701_740_699;
 /// An agency that is enrolled for files.
@@ -89,7 +89,7 @@ pub struct Report {
     pub memory_before: u64,
     /// The most memory of the process meanwhile, in KiB: stack, functions and database together.
     pub memory_peak: u64,
-    /// The database's file, in bytes. What SQLite keeps of it in memory is at most two MB.
+    /// The database's file, in bytes. What `SQLite` keeps of it in memory is at most two MB.
     pub database_size: u64,
 }
 
