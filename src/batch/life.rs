@@ -660,7 +660,8 @@ pub enum ChunkState {
     Waiting,
     /// A worker does.
     Claimed {
-        /// Until when it is that worker's alone.
+        /// Until when it is that worker's alone. The row has another `until`.
+        #[serde(rename = "claimedUntil")]
         until: Timestamp,
     },
     /// Its rows are answered.
@@ -706,5 +707,46 @@ impl Chunk {
     /// Whether too many have died of it.
     pub const fn is_deadly(&self) -> bool {
         self.deaths > MOST_DEATHS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::reader::Place;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_piece_is_stored_and_read_back_whoever_has_it() {
+        let waiting = Chunk {
+            number: 3,
+            from: Place::START,
+            until: 4096,
+            rows: 12,
+            tries: 0,
+            deaths: 0,
+            state: ChunkState::Waiting,
+        };
+        let now = at("2026-03-02T09:00:00Z");
+        let claimed = waiting.claim(at("2026-03-02T09:03:00Z"), now).unwrap();
+        let done = Chunk {
+            state: ChunkState::Done {
+                part: "work/part".to_owned(),
+                tally: Tally::default(),
+            },
+            ..claimed.clone()
+        };
+        for chunk in [waiting, claimed.clone(), done.clone()] {
+            // As a map: of two fields with one name only the last is kept.
+            let stored = serde_json::to_value(&chunk).unwrap();
+            assert_eq!(serde_json::from_value::<Chunk>(stored).unwrap(), chunk);
+        }
+        assert_eq!(claimed.claim(now, at("2026-03-02T09:02:59Z")), Err(NotNow));
+        let next = claimed.claim(now, at("2026-03-02T09:03:00Z")).unwrap();
+        assert_eq!((next.tries, next.until), (2, 4096));
+        assert_eq!(done.claim(now, at("2026-03-03T09:00:00Z")), Err(NotNow));
     }
 }

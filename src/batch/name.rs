@@ -22,7 +22,7 @@ pub enum NameFault {
     #[error("a file is .csv, .jsonl, .csv.gz or .jsonl.gz")]
     UnknownType,
     /// Empty, too long, hidden, or not the name of a file alone.
-    #[error("the name of a file is one to eighty characters, without folders")]
+    #[error("the name of a file is one to sixty characters, without folders")]
     Illegal,
 }
 
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_a_files_own_is_refused() {
-        let long = format!("{}.csv", "ø".repeat(77));
+        let long = format!("{}.csv", "ø".repeat(57));
         for text in [
             "",
             ".",
@@ -177,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(FileName::parse(text), Err(NameFault::Illegal), "{text:?}");
         }
-        assert!(FileName::parse(&format!("{}.csv", "ø".repeat(76))).is_ok());
+        assert!(FileName::parse(&format!("{}.csv", "ø".repeat(56))).is_ok());
     }
 
     #[test]

@@ -138,7 +138,6 @@ async fn die_everywhere(at: At, messages: &[Message]) {
             break;
         }
     }
-    eprintln!("{at:?}: {deaths} deaths");
     assert!(deaths >= 6, "{at:?}: {deaths} deaths");
 }
 

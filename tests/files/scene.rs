@@ -1,6 +1,12 @@
 //! An agency's side of the bucket, and a worker that is handed one message at a time.
 
-use std::{collections::BTreeMap, future::poll_fn, io::Write as _, sync::Arc, task::Poll};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use flate2::{Compression, write::GzEncoder};
@@ -9,6 +15,7 @@ use local::{bucket::notification, database_faults::DatabaseFaults, sdk, stack::O
 use mailbox_register::caller::Scope;
 use serde_json::{Value, json};
 use stories::{AGENCY, Caller, World, start_of_time};
+use tokio::sync::Notify;
 
 /// An agency that sees mailboxes and nothing else, and has no usual purpose.
 pub(crate) const SMALL_AGENCY: &str = "974760673";
@@ -263,8 +270,11 @@ impl House {
 
     /// A worker that goes on when it is told to.
     pub(crate) fn worker(&self, body: &str) -> Worker {
+        let bell = Arc::new(Bell::default());
+        bell.rung.notify_one();
         Worker {
             work: Some(Box::pin(hand(Arc::clone(&self.batch), body.to_owned()))),
+            bell,
         }
     }
 
@@ -276,36 +286,33 @@ impl House {
 
 /// A worker at one message. Dropping it is its death.
 pub(crate) struct Worker {
-    work: Option<std::pin::Pin<Box<dyn Future<Output = bool>>>>,
+    work: Option<Pin<Box<dyn Future<Output = bool>>>>,
+    bell: Arc<Bell>,
 }
 
 impl Worker {
-    /// It makes so many steps, from one thing that it waits for to the next, if it has so many to make.
+    /// It makes so many steps, if it has so many to make: from one thing that it waits for to the next. Then it stands
+    /// still, and does not see whether what it waits for last happens.
     pub(crate) async fn go_on(&mut self, steps: u32) {
         for _ in 0..steps {
+            if self.work.is_some() {
+                self.bell.rung.notified().await;
+            }
             let Some(work) = &mut self.work else { return };
-            let mut is_begun = false;
-            let done = poll_fn(|context| {
-                // Woken: what it waited for is there, and is not looked at yet.
-                if is_begun {
-                    return Poll::Ready(None);
-                }
-                is_begun = true;
-                match work.as_mut().poll(context) {
-                    Poll::Ready(done) => Poll::Ready(Some(done)),
-                    Poll::Pending => Poll::Pending,
-                }
-            });
-            if let Some(done) = done.await {
+            let waker = Waker::from(Arc::clone(&self.bell));
+            if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
                 assert!(done);
                 self.work = None;
             }
         }
     }
 
-    /// What it waits for happens, and it does not see it any more.
-    async fn wake(&mut self) {
-        tokio::task::yield_now().await;
+    /// What it waits for has happened.
+    pub(crate) async fn wake(&self) {
+        if self.work.is_some() {
+            self.bell.rung.notified().await;
+            self.bell.rung.notify_one();
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -318,6 +325,18 @@ impl Worker {
             Some(work) => work.await,
             None => true,
         }
+    }
+}
+
+/// Rung when a worker can go on.
+#[derive(Default)]
+struct Bell {
+    rung: Notify,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.notify_one();
     }
 }
 

@@ -246,7 +246,9 @@ async fn an_earlier_file_that_is_not_there_to_compare_with() {
     let letters = done(&world, &json!({ "name": "tax.csv", "kind": "letters" })).await;
     let theirs = json!({ "name": "tax.csv", "purpose": "Tax returns" });
     let theirs = id(&ask(&sender(&world, OTHER_AGENCY), &theirs).await.expect(201));
+    let waiting = id(&ask(&agency(&world), &json!({ "name": "tax.csv" })).await.expect(201));
     for (row, kind, earlier) in [
+        ("not there yet", "lookup", waiting),
         ("nobody's", "lookup", Uuid::new_v4().to_string()),
         ("another's", "lookup", theirs),
         ("letters", "lookup", letters),
@@ -395,9 +397,13 @@ async fn a_decision_that_the_batch_is_not_in_a_state_for() {
         show(&world, &id(&empty)).await.body["fault"],
         json!({ "code": "empty-file" })
     );
-    world.pass(25.hours()).await;
+    world.pass(26.hours()).await;
     assert_eq!(state(&world, &waiting).await, "failed", "it never came");
-    for failed in [id(&empty), waiting] {
+    let forgotten = held(&world).await;
+    world.pass(7.days()).await;
+    let fault = show(&world, &forgotten).await.body["fault"].clone();
+    assert_eq!(fault, json!({ "code": "not-approved" }));
+    for failed in [id(&empty), waiting, forgotten] {
         for decision in ["approve", "cancel"] {
             let answer = decide(&world, &failed, decision).await;
             refused(format!("failed, {decision}"), answer, 409, "wrong-state");

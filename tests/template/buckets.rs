@@ -2,8 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use local::template::Setting;
-use mailbox_register::batch::{Kind, life::BatchId, name::FileName, place};
+use mailbox_register::batch::{
+    Kind,
+    life::{BatchId, HELD_FOR},
+    name::FileName,
+    place,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -95,7 +101,7 @@ fn a_bucket_is_encrypted_private_and_spoken_to_by_tls_alone() {
 #[test]
 fn an_upload_is_read_to_its_end_as_it_was_and_nothing_stays_for_long() {
     assert_eq!(properties(FILES)["VersioningConfiguration"]["Status"], "Enabled");
-    for (prefix, days) in [(place::UPLOADS, 7), ("results/", 30), ("work/", 2)] {
+    for (prefix, days) in [(place::UPLOADS, 14), ("results/", 30), ("work/", 14)] {
         let rule = rule(Some(prefix));
         assert_eq!(rule["ExpirationInDays"], days, "{prefix}");
         let earlier = &rule["NoncurrentVersionExpiration"]["NoncurrentDays"];
@@ -105,11 +111,13 @@ fn an_upload_is_read_to_its_end_as_it_was_and_nothing_stays_for_long() {
         rule(None)["AbortIncompleteMultipartUpload"],
         json!({ "DaysAfterInitiation": 1 })
     );
-    // What waits for a worker is not waited for any longer than the file is there.
+    // The file is there for longer than anything waits that is about it: its message, and the organisation's decision.
     let days = rule(Some(place::UPLOADS))["ExpirationInDays"]
-        .as_u64()
+        .as_i64()
         .expect("a number");
-    assert!(u64::from(template().queues["BatchQueue"].retention) <= days * 24 * 60 * 60);
+    let there = SignedDuration::from_hours(24 * days);
+    let waits = SignedDuration::from_secs(template().queues["BatchQueue"].retention.into());
+    assert!(waits < there && HELD_FOR < there);
     // Every key that the code makes up falls under one of the rules.
     let objects = place::Objects {
         organisation: "991825827".parse().expect("a number"),
