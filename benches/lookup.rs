@@ -33,7 +33,7 @@ fn lookups(criterion: &mut Criterion) {
         let body = json!({ "persons": persons[..count], "purpose": "A benchmark of look-ups" });
         agency.post("/v1/lookups", &body)
     };
-    let (thousand, one) = (look_up(1000), look_up(1));
+    let (thousand, hundred, one) = (look_up(1000), look_up(100), look_up(1));
     let found = runtime.block_on(thousand.send()).expect(200);
     let is_registered = |person: &&serde_json::Value| person["status"] == "registered";
     assert_eq!(
@@ -48,6 +48,10 @@ fn lookups(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("lookup");
     group.bench_function("1 person", |bencher| bencher.to_async(&runtime).iter(|| one.send()));
+    // As many as one call to the database reads.
+    group.bench_function("100 persons", |bencher| {
+        bencher.to_async(&runtime).iter(|| hundred.send());
+    });
     group.sample_size(30);
     group.bench_function("1000 persons, 900 registered", |bencher| {
         bencher.to_async(&runtime).iter(|| thousand.send());
