@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::Client;
 use local::{
     database::Database,
     messages::{Channel, Message},
+    persons::synthetic,
     sdk,
     template::Template,
 };
@@ -316,6 +317,69 @@ async fn a_stack_killed_while_it_starts_has_its_persons_after_the_next_start() {
     for folder in &killed {
         assert_eq!(persons(folder.path()).await, undisturbed);
     }
+}
+
+impl Process {
+    /// Asks for a batch, and uploads its file. The same request after a restart is the same batch.
+    async fn file(&self, content: &str) -> String {
+        let agency = self.token(&json!({ "organisation": AGENCY })).await;
+        let request = self.http.post(format!("{}/v1/batches", self.url)).bearer_auth(agency);
+        let request = request.header("idempotency-key", "tax-2026");
+        let asked = answer(request.json(&json!({ "name": "tax-2026.csv" }))).await.unwrap();
+        assert_eq!(asked.0, 201, "{}", asked.1);
+        if let Some(url) = asked.1["upload"]["url"].as_str() {
+            let put = self.http.put(url).body(content.to_owned()).send().await.unwrap();
+            assert_eq!(put.status(), 200);
+        }
+        asked.1["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How far a batch is.
+    async fn batch(&self, id: &str) -> Value {
+        self.get(&json!({ "organisation": AGENCY }), &format!("/v1/batches/{id}"))
+            .await
+    }
+
+    /// Waits for a batch's result.
+    async fn result(&self, id: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let batch = self.batch(id).await;
+            if let Some(url) = batch["result"]["url"].as_str() {
+                return self.http.get(url).send().await.unwrap().text().await.unwrap();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "{batch}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_worked_on_while_the_stack_is_killed_has_each_row_answered_once() {
+    let persons: Vec<_> = synthetic().take(20_000).collect();
+    let mut content = "person,reference\n".to_owned();
+    for (at, person) in persons.iter().enumerate() {
+        content.push_str(&format!("{person},case {at}\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Process::start(folder.path()).await;
+    let id = process.file(&content).await;
+    let mut killed_at = Vec::new();
+    // In the first pass, among the pieces, while they are put together: sooner or later, as the machine is.
+    for milliseconds in [20, 90, 160, 230, 300] {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        killed_at.push(process.batch(&id).await["state"].clone());
+        drop(process);
+        process = Process::start(folder.path()).await;
+        assert_eq!(process.file(&content).await, id);
+    }
+    let result = process.result(&id).await;
+    let answered: Vec<_> = result.lines().skip(1).collect();
+    assert_eq!(answered.len(), persons.len(), "killed when it was {killed_at:?}");
+    for (at, (row, person)) in answered.iter().zip(&persons).enumerate() {
+        assert!(row.starts_with(&format!("{person},case {at},")), "{row}");
+    }
+    println!("killed when it was {killed_at:?}");
 }
 
 #[cfg(target_os = "linux")]
