@@ -52,12 +52,16 @@ impl Table {
         } = self;
         let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
         let mark = if self.mark { "\u{feff}" } else { "" };
-        let mut text = format!("{mark}own{separator}fnr{separator}reference");
-        for (person, reference, own, blank_lines) in &self.rows {
-            text += line_end;
-            text += &line_end.repeat(*blank_lines);
-            text += &format!("{}{separator}{person}{separator}{}", quoted(own), quoted(reference));
-        }
+        let header = format!("{mark}own{separator}fnr{separator}reference");
+        let rows = self.rows.iter().map(|(person, reference, own, blank_lines)| {
+            let blank = line_end.repeat(*blank_lines);
+            format!(
+                "{blank}{}{separator}{person}{separator}{}",
+                quoted(own),
+                quoted(reference)
+            )
+        });
+        let mut text = [header].into_iter().chain(rows).collect::<Vec<_>>().join(line_end);
         if self.last_line_end {
             text += line_end;
         }

@@ -6,6 +6,9 @@ use stories::{AGENCY, DIGIPOST, OLA};
 
 use crate::scene::{House, KARI, SMALL_AGENCY, failure, id, packed, table, upload};
 
+/// What an agency says of its file: a name and a value.
+type Said<'a> = (&'a str, &'a str);
+
 /// Nothing of the bad files has come of anything.
 async fn nothing_was_done(house: &House) {
     assert_eq!(house.disclosures().await, 0);
@@ -224,7 +227,7 @@ async fn a_file_is_its_folders_organisations_whoever_it_is_about() {
 async fn what_may_not_be_asked_for_is_refused_with_a_reason() {
     let house = House::new().await;
     let naming = format!("About {KARI}");
-    let cases: [(&str, &[(&str, &str)], &str); 11] = [
+    let cases: [(&str, &[Said<'_>], &str); 11] = [
         (AGENCY, &[("kind", "telegrams")], "invalid-order"),
         (AGENCY, &[("purpose", "x")], "invalid-order"),
         (AGENCY, &[("purpose", &naming)], "invalid-order"),

@@ -102,7 +102,7 @@ async fn die_everywhere(at: At, messages: &[Message]) {
     let mut is_over = false;
     for steps in 0.. {
         for is_amid in [false, true] {
-            let message = messages[deaths as usize % messages.len()];
+            let message = messages[deaths % messages.len()];
             house.world.stack.clock().set(begin).unwrap();
             let name = format!("{steps}-{is_amid}.csv.gz");
             house.drop_file(&name, content.clone()).await;

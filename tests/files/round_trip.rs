@@ -23,15 +23,13 @@ const REFERENCES: [&str; 7] = ["a", "b,c", "d;e", "f \"g\"", "", "æ", "h"];
 /// The same seven rows, as a table with these names, between which this stands and after which that.
 fn written(names: [&str; 2], separator: char, line_end: &str) -> String {
     let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
-    let mut text = format!("own{separator}{}{separator}{}{line_end}", names[0], names[1]);
-    for (person, reference) in PERSONS.iter().zip(REFERENCES) {
-        text += &format!(
-            "{}{separator}{person}{separator}{}{line_end}",
-            quoted("x"),
-            quoted(reference)
-        );
-    }
-    text
+    let header = format!("own{separator}{}{separator}{}", names[0], names[1]);
+    let rows = PERSONS
+        .iter()
+        .zip(REFERENCES)
+        .map(|(person, reference)| format!("{}{separator}{person}{separator}{}", quoted("x"), quoted(reference)));
+    let lines: Vec<_> = [header].into_iter().chain(rows).collect();
+    lines.join(line_end) + line_end
 }
 
 fn json_lines() -> String {
@@ -108,10 +106,10 @@ async fn a_batch_leaves_one_result_and_one_summary_and_nothing_else() {
     let summary = house.summary(&batch).await;
     let result = house.object(&left[0]).await.unwrap();
     let hex = |bytes: &[u8]| {
-        Sha256::digest(bytes)
+        let bytes = Sha256::digest(bytes);
+        bytes
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     };
     assert_eq!(summary["resultSha256"], hex(&result));
     assert_eq!(summary["sha256"], hex(&packed(table(&PERSONS))));

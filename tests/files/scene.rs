@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     io::Write as _,
     pin::Pin,
     sync::Arc,
@@ -163,14 +164,11 @@ impl House {
     }
 
     /// The one batch of a file of this name.
-    #[track_caller]
-    pub(crate) fn batch_of<'a>(&'a self, name: &'a str) -> impl Future<Output = Value> + use<'a> {
-        async move {
-            let mut batches = self.batches().await;
-            batches.retain(|batch| batch["name"] == name);
-            assert_eq!(batches.len(), 1, "{name}: {batches:?}");
-            batches.remove(0)
-        }
+    pub(crate) async fn batch_of(&self, name: &str) -> Value {
+        let mut batches = self.batches().await;
+        batches.retain(|batch| batch["name"] == name);
+        assert_eq!(batches.len(), 1, "{name}: {batches:?}");
+        batches.remove(0)
     }
 
     /// The summary that lies beside where a batch's result is.
@@ -381,13 +379,21 @@ pub(crate) fn column<'a>(rows: &'a [BTreeMap<String, String>], name: &str) -> Ve
         .collect()
 }
 
+/// Each on a line of its own.
+pub(crate) fn lines(lines: impl IntoIterator<Item = impl Display>) -> String {
+    lines
+        .into_iter()
+        .fold(String::new(), |text, line| text + &format!("{line}\n"))
+}
+
 /// A table with a line for each person, whose references are `1`, `2` and so on.
 pub(crate) fn table(persons: &[&str]) -> String {
-    let lines = persons
-        .iter()
-        .zip(1..)
-        .map(|(person, number)| format!("{person},{number}\n"));
-    format!("person,reference\n{}", lines.collect::<String>())
+    let rows = persons.iter().zip(1..);
+    lines(
+        ["person,reference".to_owned()]
+            .into_iter()
+            .chain(rows.map(|(person, number)| format!("{person},{number}"))),
+    )
 }
 
 /// Compressed by gzip.

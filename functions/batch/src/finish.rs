@@ -50,7 +50,7 @@ pub(crate) async fn finish(app: &App, id: BatchId) -> Result<(), Later> {
             // First told, then stored: a worker that dies in between does it again.
             summary::write(app, &done).await?;
             if !app.batches.save(&finishing.batch, &done).await? {
-                return Ok(());
+                return summary::correct(app, id).await;
             }
             tracing::info!(batch = %id, rows = done.rows_done, "a batch is done");
             metrics::counter!("BatchesDone").increment(1);

@@ -130,7 +130,7 @@ impl TryFrom<Value> for Event {
 pub async fn handle(app: &App, event: Event) -> Result<SqsBatchResponse, TickFailed> {
     let result = match event {
         Event::Queue(event) => Ok(Box::pin(messages(app, *event)).await),
-        Event::Tick => tick::tick(app).await.map(|()| SqsBatchResponse::default()),
+        Event::Tick => Box::pin(tick::tick(app)).await.map(|()| SqsBatchResponse::default()),
     };
     telemetry::flush();
     result
@@ -155,7 +155,7 @@ async fn handle_message(app: &App, body: &str) -> Result<(), stop::Later> {
         return match step {
             Step::Plan => plan::plan(app, batch).await,
             Step::Chunk { chunk } => work::work(app, batch, chunk).await,
-            Step::Finish => finish::finish(app, batch).await,
+            Step::Finish => Box::pin(finish::finish(app, batch)).await,
         };
     }
     for object in arrive::read(body).ok_or(stop::Later::UnknownMessage)? {

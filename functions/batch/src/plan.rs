@@ -70,7 +70,7 @@ pub(crate) async fn plan(app: &App, id: BatchId) -> Result<(), Later> {
         summary::write(app, &next).await?;
     }
     if !app.batches.save(&planning.batch, &next).await? {
-        return Ok(());
+        return summary::correct(app, id).await;
     }
     tracing::info!(batch = %id, state = next.state.name(), "a file was planned");
     ask_for_open_steps(app, &next).await

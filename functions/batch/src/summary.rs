@@ -73,6 +73,14 @@ pub(crate) async fn write(app: &App, batch: &Batch) -> Result<(), Later> {
     Ok(())
 }
 
+/// Tells how a batch ended that somebody else ended meanwhile: a worker that comes late has told of another end.
+pub(crate) async fn correct(app: &App, id: BatchId) -> Result<(), Later> {
+    match app.batches.get(id).await? {
+        Some(batch) if batch.state.is_over() => write(app, &batch).await,
+        _ => Ok(()),
+    }
+}
+
 fn summary<'a>(app: &App, batch: &'a Batch) -> Summary<'a> {
     let plan = batch.state.plan();
     let finished: Option<&Finished> = match &batch.state {

@@ -54,6 +54,8 @@ async fn look_at(app: &App, id: BatchId) -> Result<(), Later> {
                 if !matches!(batch.state, State::AwaitingUpload) {
                     metrics::counter!("BatchesGivenUp").increment(1);
                 }
+            } else {
+                summary::correct(app, id).await?;
             }
         }
     }

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_file_in_one_part_or_several_is_unpacked() {
-        let rows = (0..50_000).map(|row| format!("{row}\n")).collect::<String>();
+        let rows = (0..50_000).fold(String::new(), |rows, row| rows + &format!("{row}\n"));
         assert_eq!(unpack(&packed(rows.as_bytes()), 1 << 20).unwrap(), rows.as_bytes());
         let two = [packed(b"person\n"), packed(b"x\n")].concat();
         assert_eq!(unpack(&two, 100).unwrap(), b"person\nx\n");
@@ -125,7 +125,10 @@ mod tests {
         assert_eq!(unpack(&bomb, 1 << 40), Err(FailureCode::CompressedTooWell));
         assert_eq!(unpack(&packed(&[b'0'; 2000]), 1000), Err(FailureCode::TooLarge));
         // So little that it comes at the end alone.
-        assert_eq!(unpack(&packed(b"person\n20914695016\n"), 18), Err(FailureCode::TooLarge));
+        assert_eq!(
+            unpack(&packed(b"person\n20914695016\n"), 18),
+            Err(FailureCode::TooLarge)
+        );
     }
 
     #[test]

@@ -194,7 +194,7 @@ pub(crate) async fn give_up(
     let mut batch = batch.clone();
     for _ in 0..10 {
         if batch.state.is_over() {
-            return Ok(());
+            return summary::correct(app, batch.id).await;
         }
         let failed = batch.fail(failure.clone(), app.clock.now());
         // First told, then stored: a worker that dies in between does it again.

@@ -16,7 +16,7 @@ use infra_edge::{
 };
 use jiff::Timestamp;
 use mailbox_register::{
-    batch::life::{Batch, BatchId, NotNow},
+    batch::life::{Batch, BatchId, NotNow, State as BatchState},
     directory::Agency,
 };
 
@@ -57,13 +57,14 @@ impl App {
         for _ in 0..MOST_RACES {
             let batch = self.own(agency, id).await?;
             let decided = decision(&batch, self.clock.now()).map_err(|NotNow| Kind::WrongState)?;
-            let Some(decided) = decided else {
-                return Ok(Json(self.view(&batch).await?).into_response());
+            let decided = match decided {
+                Some(decided) if self.batches.save(&batch, &decided).await.or_unavailable()? => decided,
+                Some(_) => continue,
+                // Whoever called it off may not have been able to ask, and the tick does not look at what is over.
+                None if matches!(batch.state, BatchState::Cancelled { .. }) => batch,
+                None => return Ok(Json(self.view(&batch).await?).into_response()),
             };
-            if !self.batches.save(&batch, &decided).await.or_unavailable()? {
-                continue;
-            }
-            // Where this does not get through, the tick finds the batch.
+            // Where this does not get through, the tick finds a batch that goes on.
             let asked = self.steps.ask(id, decided.organisation, &[Step::Plan]).await;
             asked.or_unavailable()?;
             return Ok(Json(self.view(&decided).await?).into_response());
