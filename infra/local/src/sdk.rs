@@ -18,7 +18,7 @@ pub fn config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))
-        // The parts check that a request is signed, not by whom.
+        // Most parts check that a request is signed, not by whom; the buckets know these credentials alone.
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             "local", "local", None, None, "local",
         )))
