@@ -11,6 +11,7 @@ use super::{
     hold::HoldReason,
     layout::Layout,
     name::{FileName, NameFault},
+    place::Objects,
     reader::{FileFault, FileFaultCode},
     tally::Tally,
 };
@@ -576,6 +577,14 @@ impl Batch {
             turn: self.turn + 1,
             state,
             ..self.clone()
+        }
+    }
+
+    /// Where its objects lie.
+    pub const fn objects(&self) -> Objects {
+        Objects {
+            organisation: self.organisation,
+            batch: self.id,
         }
     }
 

@@ -94,13 +94,21 @@ fn columns(fields: Fields) -> impl Iterator<Item = &'static Column> {
         .chain(mailbox.iter().filter(move |_| fields.mailbox))
 }
 
+/// How rows are written; none for JSON Lines.
+pub(crate) fn table(layout: &Layout) -> Option<CsvTable> {
+    match layout {
+        Layout::Csv { separator, .. } => Some(CsvTable::new(*separator)),
+        Layout::JsonLines => None,
+    }
+}
+
 /// The result's first line; empty where rows name their fields themselves.
 pub(crate) fn header(layout: &Layout, fields: Fields, is_compared: bool) -> Vec<u8> {
     let mut line = Vec::new();
-    if let Layout::Csv { separator, .. } = layout {
+    if let Some(mut table) = table(layout) {
         let names = ROW.into_iter().chain(columns(fields).map(|column| column.name));
         let names = names.chain(is_compared.then_some("changed"));
-        CsvTable::new(*separator).row(&mut line, names.map(Out::Ours));
+        table.row(&mut line, names.map(Out::Ours));
     }
     line
 }
@@ -164,10 +172,7 @@ impl<'a> Rows<'a> {
             piece,
             providers,
             answers: Answers::default(),
-            table: match piece.layout() {
-                Layout::Csv { separator, .. } => Some(CsvTable::new(*separator)),
-                Layout::JsonLines => None,
-            },
+            table: table(piece.layout()),
             columns: columns(piece.fields).collect(),
         }
     }
@@ -212,12 +217,7 @@ impl<'a> Rows<'a> {
             .iter()
             .map(|column| (column.is_given, text(view.pointer(column.pointer))))
             .collect();
-        let cells = [
-            Out::Given(row.person.as_str()),
-            Out::Given(row.reference.as_str()),
-            Out::Ours(outcome),
-            Out::Ours(""),
-        ];
+        let cells = first_cells(row, outcome, "");
         let values = values.iter().map(
             |(is_given, text)| {
                 if *is_given { Out::Given(text) } else { Out::Ours(text) }
@@ -237,13 +237,18 @@ pub(crate) fn refused(written: &mut Vec<u8>, table: Option<&mut CsvTable>, row: 
         line.insert("error".to_owned(), json!(fault.as_str()));
         return json_line(written, line);
     };
-    let cells = [
+    let cells = first_cells(row, "error", fault.as_str());
+    table.row(written, cells.into_iter().chain((0..width).map(|_| Out::Ours(""))));
+}
+
+/// What every row of CSV begins with: see [`ROW`].
+pub(crate) fn first_cells<'a>(row: &'a Row, outcome: &'a str, error: &'a str) -> [Out<'a>; 4] {
+    [
         Out::Given(row.person.as_str()),
         Out::Given(row.reference.as_str()),
-        Out::Ours("error"),
-        Out::Ours(fault.as_str()),
-    ];
-    table.row(written, cells.into_iter().chain((0..width).map(|_| Out::Ours(""))));
+        Out::Ours(outcome),
+        Out::Ours(error),
+    ]
 }
 
 /// What every row of JSON Lines begins with.
@@ -264,7 +269,7 @@ pub(crate) fn json_line(written: &mut Vec<u8>, line: Map<String, Value>) {
 }
 
 /// A value as a cell has it.
-fn text(value: Option<&Value>) -> String {
+pub(crate) fn text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

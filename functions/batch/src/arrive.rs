@@ -114,9 +114,9 @@ pub(crate) async fn arrive(app: &App, object: &ObjectCreated) -> Result<(), Late
         // Replaced before anybody looked: what lies there now has a message of its own.
         return Ok(());
     }
-    let batch = match upload.batch {
-        Some(id) if is_asked_for(app, id, &upload).await? => received(app, id, found).await?,
-        _ => dropped(app, object, &upload, found).await?,
+    let batch = match asked_for(app, &upload).await? {
+        Some(batch) => received(app, batch, found).await?,
+        None => dropped(app, object, &upload, found).await?,
     };
     if let Some(batch) = batch {
         match &batch.state {
@@ -134,10 +134,11 @@ pub(crate) async fn arrive(app: &App, object: &ObjectCreated) -> Result<(), Late
     Ok(())
 }
 
-/// Whether a batch was asked for that such a file belongs to.
-async fn is_asked_for(app: &App, id: BatchId, upload: &Upload) -> Result<bool, Later> {
+/// The batch that was asked for and that such a file belongs to.
+async fn asked_for(app: &App, upload: &Upload) -> Result<Option<Batch>, Later> {
+    let Some(id) = upload.batch else { return Ok(None) };
     let batch = app.batches.get(id).await?;
-    Ok(batch.is_some_and(|batch| {
+    Ok(batch.filter(|batch| {
         batch.organisation == upload.organisation
             && batch.name.is_some()
             && upload.name.as_ref().ok() == batch.name.as_ref()
@@ -145,10 +146,7 @@ async fn is_asked_for(app: &App, id: BatchId, upload: &Upload) -> Result<bool, L
 }
 
 /// The batch that was asked for, with its file; the first that comes counts.
-async fn received(app: &App, id: BatchId, found: Found) -> Result<Option<Batch>, Later> {
-    let Some(batch) = app.batches.get(id).await? else {
-        return Ok(None);
-    };
+async fn received(app: &App, batch: Batch, found: Found) -> Result<Option<Batch>, Later> {
     if !matches!(batch.state, State::AwaitingUpload) {
         return Ok(Some(batch));
     }
@@ -156,7 +154,7 @@ async fn received(app: &App, id: BatchId, found: Found) -> Result<Option<Batch>,
     if app.batches.save(&batch, &received).await? {
         Ok(Some(received))
     } else {
-        Ok(app.batches.get(id).await?)
+        Ok(app.batches.get(batch.id).await?)
     }
 }
 

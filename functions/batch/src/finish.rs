@@ -2,28 +2,23 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use infra_aws::files::{FileError, Files};
-use jiff::{SignedDuration, Timestamp};
 use mailbox_register::batch::{
     Kind,
     layout::Layout,
     life::{Batch, BatchId, Chunk, ChunkState, FailureCode, Finished, Plan, State},
     name::Format,
-    place::Objects,
     tally::Tally,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    App, answer, letters,
-    plan::hex,
+    App, answer,
+    hex::hex,
+    lease, letters,
     stop::{Later, Stop},
     summary, work,
 };
 
-/// How long a worker that puts together may be silent.
-const LEASE: SignedDuration = SignedDuration::from_mins(5);
-/// How often it says that it is still there.
-const RENEWED: SignedDuration = SignedDuration::from_mins(1);
 /// Pieces fetched ahead.
 const AHEAD: usize = 4;
 /// Pieces between two looks at the clock.
@@ -37,7 +32,7 @@ pub(crate) async fn finish(app: &App, id: BatchId) -> Result<(), Later> {
         return Ok(());
     };
     let now = app.clock.now();
-    let Ok(claimed) = batch.finish(until(now), now) else {
+    let Ok(claimed) = batch.finish(lease::until(now), now) else {
         return Ok(());
     };
     if !app.batches.save(&batch, &claimed).await? {
@@ -66,18 +61,11 @@ pub(crate) async fn finish(app: &App, id: BatchId) -> Result<(), Later> {
     }
 }
 
-fn until(now: Timestamp) -> Timestamp {
-    now.checked_add(LEASE).unwrap_or(Timestamp::MAX)
-}
-
 /// Removes what was needed on the way. It does no harm where it stays.
 pub(crate) async fn tidy(app: &App, batch: &Batch) {
-    let objects = Objects {
-        organisation: batch.organisation,
-        batch: batch.id,
-    };
+    let work = batch.objects().work();
     for _ in 0..REMOVED_PAGES {
-        let Ok(keys) = app.files.keys(&objects.work()).await else {
+        let Ok(keys) = app.files.keys(&work).await else {
             return;
         };
         if keys.is_empty() || app.files.delete(&keys).await.is_err() {
@@ -102,11 +90,7 @@ impl Finishing<'_> {
             Layout::Csv { .. } => Format::Csv,
             Layout::JsonLines => Format::JsonLines,
         };
-        let objects = Objects {
-            organisation: self.batch.organisation,
-            batch: self.batch.id,
-        };
-        let key = objects.result(format);
+        let key = self.batch.objects().result(format);
         let mut writing = app.files.write(key.clone());
         let mut hash = Sha256::new();
         let header = self.header(&plan)?;
@@ -135,14 +119,14 @@ impl Finishing<'_> {
                 for (_, counted) in parts {
                     tally.merge(counted);
                 }
-                self.batch = renewed(app, &self.batch, RENEWED).await?;
+                lease::keep(app, &mut self.batch).await?;
             }
         }
         if seen != plan.chunks || tally.rows != plan.tally.rows {
             return Err(Later::Files(FileError::Unavailable("pieces missing".to_owned())).into());
         }
         // What another worker finished since must not be overwritten.
-        self.batch = renewed(app, &self.batch, SignedDuration::ZERO).await?;
+        lease::renew(app, &mut self.batch).await?;
         writing.finish().await?;
         let finished = Finished {
             at: app.clock.now(),
@@ -182,18 +166,4 @@ async fn whole(files: &Files, key: &str) -> Result<Vec<u8>, FileError> {
         content.extend_from_slice(&bytes);
     }
     Ok(content)
-}
-
-/// Says that this worker is still there, once in a while.
-async fn renewed(app: &App, batch: &Batch, after: SignedDuration) -> Result<Batch, Stop> {
-    let now = app.clock.now();
-    if now.duration_since(batch.progress_at) < after {
-        return Ok(batch.clone());
-    }
-    let renewed = batch.renewed(until(now), now);
-    if app.batches.save(batch, &renewed).await? {
-        Ok(renewed)
-    } else {
-        Err(Stop::Overtaken)
-    }
 }

@@ -24,7 +24,7 @@ use mailbox_register::{
     texts,
     words::Reference,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -43,8 +43,8 @@ const COLUMNS: [&str; 6] = ["letter", "channel", "dueAt", "reminderDueAt", "reas
 /// The result's first line; empty where rows name their fields themselves.
 pub(crate) fn header(layout: &Layout) -> Vec<u8> {
     let mut line = Vec::new();
-    if let Layout::Csv { separator, .. } = layout {
-        CsvTable::new(*separator).row(&mut line, answer::ROW.into_iter().chain(COLUMNS).map(Out::Ours));
+    if let Some(mut table) = answer::table(layout) {
+        table.row(&mut line, answer::ROW.into_iter().chain(COLUMNS).map(Out::Ours));
     }
     line
 }
@@ -209,10 +209,7 @@ impl<'a> Rows<'a> {
         Self {
             piece,
             answers: Answers::default(),
-            table: match piece.layout() {
-                Layout::Csv { separator, .. } => Some(CsvTable::new(*separator)),
-                Layout::JsonLines => None,
-            },
+            table: answer::table(piece.layout()),
             parts: HashMap::new(),
         }
     }
@@ -237,38 +234,24 @@ impl<'a> Rows<'a> {
         if is_new {
             self.count(letter, told.channel, entry);
         }
-        let reason = told.unreachable.map(|reason| text(&json!(reason)));
-        let retryable = told.unreachable.map(Unreachable::is_retryable);
+        // In the order of the columns.
+        let values = [
+            json!(letter.id),
+            json!(told.channel),
+            json!(told.due_at),
+            json!(told.reminder_due_at),
+            json!(told.unreachable),
+            json!(told.unreachable.map(Unreachable::is_retryable)),
+        ];
         let Some(table) = &mut self.table else {
             let mut line = named(row, outcome);
-            let values = [
-                ("letter", json!(letter.id)),
-                ("channel", json!(told.channel)),
-                ("dueAt", json!(told.due_at)),
-                ("reminderDueAt", json!(told.reminder_due_at)),
-                ("reason", json!(reason)),
-                ("retryable", json!(retryable)),
-            ];
-            let values = values.into_iter().filter(|(_, value)| !value.is_null());
+            let values = COLUMNS.into_iter().zip(values).filter(|(_, value)| !value.is_null());
             line.extend(values.map(|(name, value)| (name.to_owned(), value)));
             return json_line(&mut self.answers.written, line);
         };
-        let values = [
-            letter.id.to_string(),
-            told.channel
-                .map_or_else(String::new, |channel| channel.as_str().to_owned()),
-            told.due_at.map_or_else(String::new, |at| at.to_string()),
-            told.reminder_due_at.map_or_else(String::new, |at| at.to_string()),
-            reason.unwrap_or_default(),
-            retryable.map_or_else(String::new, |retryable| retryable.to_string()),
-        ];
-        let cells = [
-            Out::Given(row.person.as_str()),
-            Out::Given(row.reference.as_str()),
-            Out::Ours(outcome),
-            Out::Ours(""),
-        ];
-        let cells = cells.into_iter().chain(values.iter().map(|value| Out::Ours(value)));
+        let values = values.map(|value| answer::text(Some(&value)));
+        let cells = answer::first_cells(row, outcome, "").into_iter();
+        let cells = cells.chain(values.iter().map(|value| Out::Ours(value)));
         table.row(&mut self.answers.written, cells);
     }
 
@@ -297,8 +280,4 @@ fn parts(piece: &Piece<'_>, language: Language, is_named: bool) -> u64 {
     let message = texts::Message::LetterArrived { sender };
     let written = texts::sms(&message, language, piece.app.owner.as_str());
     written.map_or(1, |text| text.parts() as u64)
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

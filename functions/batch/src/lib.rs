@@ -7,6 +7,8 @@ mod answer;
 mod arrive;
 mod changed;
 mod finish;
+mod hex;
+mod lease;
 mod letters;
 mod order;
 mod plan;

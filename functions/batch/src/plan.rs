@@ -9,8 +9,8 @@ use mailbox_register::batch::{
     life::{Batch, BatchId, Chunk, ChunkState, Failure, FailureCode, Finished, KEPT_FOR, Order, Plan, Source, State},
     name::FileName,
     persons::Persons,
-    place::{Objects, Upload},
-    reader::{FileFault, Place, Reader, Row},
+    place::Upload,
+    reader::{Place, Reader, Row},
     tally::Tally,
 };
 use mailbox_register::caller::Fields;
@@ -19,15 +19,12 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     App,
     finish::tidy,
-    order,
+    hex::hex,
+    lease, order,
     stop::{Later, Stop, on_reading},
     summary,
 };
 
-/// How long a worker that plans may be silent.
-const LEASE: SignedDuration = SignedDuration::from_mins(5);
-/// How often it says that it is still there.
-const RENEWED: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a piece, at the least the last row's beginning: long rows make short pieces.
 const CHUNK_BYTES: u64 = 1024 * 1024;
 /// The same file under the same name within this time is the same batch.
@@ -49,7 +46,7 @@ pub(crate) async fn plan(app: &App, id: BatchId) -> Result<(), Later> {
         return Ok(());
     };
     let now = app.clock.now();
-    let Ok(claimed) = batch.plan(until(now), now) else {
+    let Ok(claimed) = batch.plan(lease::until(now), now) else {
         return carry_on(app, &batch).await;
     };
     if !app.batches.save(&batch, &claimed).await? {
@@ -88,10 +85,6 @@ async fn carry_on(app: &App, batch: &Batch) -> Result<(), Later> {
         return Ok(());
     }
     ask_for_open_steps(app, batch).await
-}
-
-fn until(now: Timestamp) -> Timestamp {
-    now.checked_add(LEASE).unwrap_or(Timestamp::MAX)
 }
 
 /// Asks for the next steps of a batch: of its pieces the first that are open. Each that is done asks for one more, so that
@@ -156,7 +149,8 @@ impl Planning<'_> {
             .await?;
         let access = order::access(agency.as_ref(), order.kind)?;
         let fields = Fields::of_agency(&access.scopes);
-        let compared_since = self.compared_since(&order, &name).await?;
+        let earlier = self.earlier().await?;
+        let compared_since = self.compared_since(&order, &name, &earlier).await?;
         let pass = self.pass(&source, &order, &name).await?;
         if let Some(of) = self.duplicate(&source, &order, &name, &pass.sha256).await? {
             let at = self.app.clock.now();
@@ -193,12 +187,8 @@ impl Planning<'_> {
         let reasons = if order.dry_run {
             Vec::new()
         } else {
-            hold(
-                rows,
-                bad_rows,
-                self.usual(order.kind).await?,
-                self.app.limits.bad_percent,
-            )
+            let usual = usual_rows(&earlier, order.kind);
+            hold(rows, bad_rows, usual, self.app.limits.bad_percent)
         };
         Ok(if reasons.is_empty() {
             State::Working { plan, since: at }
@@ -210,18 +200,14 @@ impl Planning<'_> {
     /// Reads the file once.
     async fn pass(&mut self, source: &Source, order: &Order, name: &FileName) -> Result<Pass, Stop> {
         let app = self.app;
-        let objects = Objects {
-            organisation: self.batch.organisation,
-            batch: self.batch.id,
-        };
         if source.size > app.limits.bytes {
             return Err(FailureCode::TooLarge.into());
         }
         let mut copy = name
             .is_compressed()
-            .then(|| app.files.write(objects.rows(self.batch.turn)));
+            .then(|| app.files.write(self.batch.objects().rows(self.batch.turn)));
         let mut unpacking = crate::unpack::Unpacking::new(name.is_compressed(), app.limits.bytes);
-        let mut seen = Seen::new(app, order.kind, name);
+        let mut seen = Seen::new(order.kind, name);
         let mut hash = Sha256::new();
         let mut plain = Vec::new();
         let mut reading = app.files.read(source, 0, None).await.map_err(on_reading)?;
@@ -234,7 +220,7 @@ impl Planning<'_> {
                 seen.take(app, &plain)?;
                 write(copy.as_mut(), &plain).await?;
             }
-            self.renew().await?;
+            lease::keep(app, &mut self.batch).await?;
         }
         if read < source.size {
             // S3 broke off in a way that looks like an end.
@@ -255,22 +241,13 @@ impl Planning<'_> {
         })
     }
 
-    /// Says that this worker is still there, once in a while.
-    async fn renew(&mut self) -> Result<(), Stop> {
-        let now = self.app.clock.now();
-        if now.duration_since(self.batch.progress_at) < RENEWED {
-            return Ok(());
-        }
-        let renewed = self.batch.renewed(until(now), now);
-        if !self.app.batches.save(&self.batch, &renewed).await? {
-            return Err(Stop::Overtaken);
-        }
-        self.batch = renewed;
-        Ok(())
-    }
-
     /// Since when changes are told of: since an earlier batch that was named, or the last of the same name.
-    async fn compared_since(&self, order: &Order, name: &FileName) -> Result<Option<Timestamp>, Stop> {
+    async fn compared_since(
+        &self,
+        order: &Order,
+        name: &FileName,
+        earlier: &[Batch],
+    ) -> Result<Option<Timestamp>, Stop> {
         if order.kind != Kind::Lookup {
             return match order.compare_with {
                 Some(_) => Err(FailureCode::UnknownComparison.into()),
@@ -278,26 +255,13 @@ impl Planning<'_> {
             };
         }
         if let Some(id) = order.compare_with {
-            let earlier = self.app.batches.get(id).await?;
-            let earlier = earlier.filter(|earlier| earlier.organisation == self.batch.organisation);
-            let at = earlier.as_ref().and_then(looked_up_at);
+            let named = self.app.batches.get(id).await?;
+            let named = named.filter(|named| named.organisation == self.batch.organisation);
+            let at = named.as_ref().and_then(looked_up_at);
             return at.map(Some).ok_or_else(|| FailureCode::UnknownComparison.into());
         }
-        let earlier = self.earlier().await?;
         let of_this_name = earlier.iter().filter(|earlier| earlier.name.as_ref() == Some(name));
         Ok(of_this_name.filter_map(looked_up_at).max())
-    }
-
-    /// How many rows the organisation's files of a kind usually have.
-    async fn usual(&self, kind: Kind) -> Result<Option<u64>, Stop> {
-        let earlier = self.earlier().await?;
-        let rows = earlier.iter().filter_map(|earlier| match &earlier.state {
-            State::Done { plan, .. } if earlier.order.as_ref().is_some_and(|order| order.kind == kind) => {
-                Some(plan.tally.rows)
-            }
-            _ => None,
-        });
-        Ok(usual(&rows.take(USUAL_FILES).collect::<Vec<_>>()))
     }
 
     /// The organisation's batches before this one, newest first.
@@ -363,6 +327,17 @@ async fn write(copy: Option<&mut Writing>, plain: &[u8]) -> Result<(), Stop> {
     Ok(())
 }
 
+/// How many rows files of a kind usually had.
+fn usual_rows(earlier: &[Batch], kind: Kind) -> Option<u64> {
+    let rows = earlier.iter().filter_map(|earlier| match &earlier.state {
+        State::Done { plan, .. } if earlier.order.as_ref().is_some_and(|order| order.kind == kind) => {
+            Some(plan.tally.rows)
+        }
+        _ => None,
+    });
+    usual(&rows.take(USUAL_FILES).collect::<Vec<_>>())
+}
+
 /// When a batch looked its persons up, if it did.
 fn looked_up_at(batch: &Batch) -> Option<Timestamp> {
     let order = batch.order.as_ref()?;
@@ -371,17 +346,6 @@ fn looked_up_at(batch: &Batch) -> Option<Timestamp> {
         State::Done { plan, .. } if order.kind == Kind::Lookup && !order.dry_run => plan.at.checked_sub(STORING).ok(),
         _ => None,
     }
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// What was seen of a file so far.
@@ -400,7 +364,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(_: &App, kind: Kind, name: &FileName) -> Self {
+    fn new(kind: Kind, name: &FileName) -> Self {
         Self {
             kind,
             reader: Reader::from_start(kind, name.format()),
@@ -415,9 +379,8 @@ impl Seen {
     }
 
     fn take(&mut self, app: &App, plain: &[u8]) -> Result<(), Stop> {
-        // Where the first row begins is known once the header is read, which is before any row is.
         let result = self.reader.read(plain, &mut self.rows);
-        result.map_err(|fault: FileFault| Failure::from(fault))?;
+        result.map_err(Failure::from)?;
         self.count(app)
     }
 

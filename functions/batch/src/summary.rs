@@ -7,7 +7,6 @@ use mailbox_register::{
         cost::{Cost, cost},
         hold::HoldReason,
         life::{Batch, BatchId, Failure, Finished, State},
-        place::Objects,
         tally::Tally,
     },
     organisation::OrganisationNumber,
@@ -62,14 +61,10 @@ struct Summary<'a> {
 
 /// Writes the summary of a batch beside where its result is, or would be.
 pub(crate) async fn write(app: &App, batch: &Batch) -> Result<(), Later> {
-    let objects = Objects {
-        organisation: batch.organisation,
-        batch: batch.id,
-    };
     let summary = summary(app, batch);
     // Only maps with keys that are no texts fail to serialise: there are none.
     let content = serde_json::to_vec_pretty(&summary).unwrap_or_default();
-    app.files.put(&objects.summary(), content).await?;
+    app.files.put(&batch.objects().summary(), content).await?;
     Ok(())
 }
 

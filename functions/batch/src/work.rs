@@ -7,7 +7,6 @@ use mailbox_register::{
         Kind,
         layout::Layout,
         life::{Batch, BatchId, Chunk, ChunkState, FailureCode, Order, Plan, State},
-        place::Objects,
         reader::{Reader, Row},
         tally::Tally,
     },
@@ -106,11 +105,7 @@ async fn done(app: &App, batch: &Batch, plan: &Plan, chunk: &Chunk) -> Result<()
         Kind::Lookup => answer::answer(&piece).await?,
         Kind::Letters => letters::answer(&piece).await?,
     };
-    let objects = Objects {
-        organisation: batch.organisation,
-        batch: batch.id,
-    };
-    let part = objects.part(chunk.number, chunk.tries);
+    let part = batch.objects().part(chunk.number, chunk.tries);
     app.files.put(&part, answers.written).await?;
     let now = app.clock.now();
     let done = Chunk {

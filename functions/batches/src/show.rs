@@ -15,10 +15,7 @@ use infra_edge::{
 };
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
-    batch::{
-        life::{Batch, BatchId, State as BatchState},
-        place::Objects,
-    },
+    batch::life::{Batch, BatchId, State as BatchState},
     directory::Agency,
 };
 use serde::{Deserialize, Serialize};
@@ -121,11 +118,7 @@ impl App {
         }
         let has_summary = batch.state.is_over() || matches!(batch.state, BatchState::Held { .. });
         if has_summary {
-            let objects = Objects {
-                organisation: batch.organisation,
-                batch: batch.id,
-            };
-            view.summary = Some(self.download(&objects.summary(), now).await?);
+            view.summary = Some(self.download(&batch.objects().summary(), now).await?);
         }
         Ok(view)
     }

@@ -1,8 +1,7 @@
 //! Batches and their pieces: what is planned, what is done.
 //!
 //! A batch is one row, and each of its pieces another. Batches that the register has to see to are in the index `open`,
-//! by when
-//! they have to be looked at; an organisation's batches are in the index `ofOrganisation`, by when they began.
+//! by when they have to be looked at; an organisation's batches are in the index `ofOrganisation`, by when they began.
 
 use aws_sdk_dynamodb::{
     Client,

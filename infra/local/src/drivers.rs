@@ -264,7 +264,8 @@ impl Drivers {
     }
 }
 
-fn record(message: &Message) -> SqsMessage {
+/// A message as Lambda hands it to a function.
+pub(crate) fn record(message: &Message) -> SqsMessage {
     let mut record = SqsMessage::default();
     record.message_id = message.message_id().map(str::to_owned);
     record.receipt_handle = message.receipt_handle().map(str::to_owned);

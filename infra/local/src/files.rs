@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsEvent;
 use aws_sdk_sqs::types::Message;
 use futures_util::future::join_all;
 use infra_aws::files::FileError;
@@ -12,6 +12,7 @@ use mailbox_register::batch::place::UPLOADS;
 
 use crate::{
     bucket::{Buckets, ObjectCreated, notification},
+    drivers::record,
     queues::Queues,
     stack::StackError,
 };
@@ -150,11 +151,8 @@ impl Files {
     }
 
     async fn work_on(&self, message: &Message) -> bool {
-        let mut record = SqsMessage::default();
-        record.message_id = message.message_id().map(str::to_owned);
-        record.body = message.body().map(str::to_owned);
         let mut event = SqsEvent::default();
-        event.records = vec![record];
+        event.records = vec![record(message)];
         let app = Arc::clone(&self.batch);
         // A task of its own: pieces are worked off on all processors.
         let handled =

@@ -292,6 +292,9 @@ pub(crate) async fn store(place: &Place<'_>, now: Timestamp) -> Result<(), Stack
     Ok(())
 }
 
+/// Mobiles that Sweden reserves for fiction. There are fewer than persons, so persons share them.
+pub(crate) const MOBILES: std::ops::RangeInclusive<u64> = 46_701_740_605..=46_701_740_699;
+
 /// Synthetic identity numbers (month +80), each once, of persons born from 1940 on: as many as a test wants.
 pub fn synthetic() -> impl Iterator<Item = String> {
     const FIRST_WEIGHTS: [u32; 9] = [3, 7, 6, 1, 8, 9, 4, 5, 2];

@@ -27,15 +27,13 @@ use tokio::{
 
 use crate::{
     memory::Memory,
-    persons::synthetic,
+    persons::{MOBILES, synthetic},
     stack::{self, Stack, StackError},
     upload::{self, Kind, Outcome, Progress, UploadError},
 };
 
 /// Persons stored at once.
 const STORED_AT_ONCE: usize = 500;
-/// Mobiles that Sweden reserves for fiction. There are fewer than persons, so persons share them.
-const MOBILES: std::ops::RangeInclusive<u64> = 46_701_740_605..=46_701_740_699;
 /// An agency that is enrolled for files.
 const AGENCY: &str = "991825827";
 
@@ -186,9 +184,8 @@ struct Row<'a> {
 }
 
 fn row(secret: &Secret, at: usize, number: &str, now: Timestamp) -> Result<Value, RehearsalError> {
-    let wrong = |()| RehearsalError::Persons;
     let identifier = PersonIdentifier::parse(number, Population::Synthetic).map_err(|_| RehearsalError::Persons)?;
-    let commands = commands(at).ok_or(()).map_err(wrong)?;
+    let commands = commands(at).ok_or(RehearsalError::Persons)?;
     let mut entry: Option<Entry> = None;
     for (actor, command) in commands {
         match entry::apply(entry.as_ref(), &identifier, command, actor, now) {

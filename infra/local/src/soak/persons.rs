@@ -10,12 +10,10 @@ use mailbox_register::{
 
 use crate::{
     database::table_name,
-    persons::synthetic,
+    persons::{MOBILES, synthetic},
     stack::{Stack, StackError},
 };
 
-/// Mobiles that Sweden reserves for fiction. There are fewer than persons, so persons share them.
-const MOBILES: std::ops::RangeInclusive<u64> = 46_701_740_605..=46_701_740_699;
 /// Two for each mobile.
 const PERSONS: usize = 190;
 
