@@ -12,6 +12,7 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier},
 };
 use aws_types::SdkConfig;
+use bytes::BytesMut;
 use mailbox_register::batch::life::Source;
 
 use crate::error;
@@ -196,7 +197,7 @@ impl Files {
         Writing {
             files: self.clone(),
             key,
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
             size: 0,
             upload: None,
         }
@@ -315,7 +316,8 @@ impl Reading {
 pub struct Writing {
     files: Files,
     key: String,
-    buffer: Vec<u8>,
+    /// What is not yet sent, in memory that is used again for each part.
+    buffer: BytesMut,
     size: u64,
     upload: Option<Upload>,
 }
@@ -334,6 +336,10 @@ impl Writing {
     /// [`FileError`].
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), FileError> {
         self.size += bytes.len() as u64;
+        if self.upload.is_some() || self.buffer.len() + bytes.len() >= PART {
+            // At once as much as a part takes: a buffer that grows is copied, and leaves holes.
+            self.buffer.reserve(PART.saturating_sub(self.buffer.len()));
+        }
         while self.buffer.len() + bytes.len() >= PART {
             let (now, later) = bytes.split_at(PART - self.buffer.len());
             self.buffer.extend_from_slice(now);
@@ -362,16 +368,20 @@ impl Writing {
             })
         };
         let number = i32::try_from(upload.parts.len() + 1).unwrap_or(i32::MAX);
-        let body = std::mem::take(&mut self.buffer);
+        let body = std::mem::take(&mut self.buffer).freeze();
         let sent = client
             .upload_part()
             .bucket(bucket)
             .key(&self.key)
             .upload_id(&upload.id)
             .part_number(number)
-            .body(body.into())
+            .body(body.clone().into())
             .send()
             .await?;
+        if let Ok(mut again) = body.try_into_mut() {
+            again.clear();
+            self.buffer = again;
+        }
         let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         upload.parts.push(part.build());
         Ok(())
@@ -383,7 +393,7 @@ impl Writing {
     /// [`FileError`]; what was written is then removed by the bucket's own rules.
     pub async fn finish(mut self) -> Result<Source, FileError> {
         if self.upload.is_none() {
-            return self.files.put(&self.key, self.buffer).await;
+            return self.files.put(&self.key, self.buffer.to_vec()).await;
         }
         if !self.buffer.is_empty() {
             self.part().await?;

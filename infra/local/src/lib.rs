@@ -3,6 +3,7 @@
 //! Every part listens on a port of its own on loopback, is used through the real AWS SDK, and stops when its handle is
 //! dropped. [`stack::Stack`] puts them together.
 
+pub mod apart;
 pub mod bucket;
 pub mod clock;
 mod control;

@@ -4,6 +4,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use local::{
+    apart,
     messages::{Channel, Message},
     mishaps::Odds,
     rehearsal, soak,
@@ -50,6 +51,13 @@ enum Command {
     ///
     /// Best run as `cargo run --profile bench -p local -- rehearse`.
     Rehearse(Rehearse),
+    /// Serves the database of a data folder: a rehearsal starts it.
+    #[command(hide = true)]
+    Database {
+        /// The folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -144,6 +152,13 @@ async fn main() -> ExitCode {
             rehearse.run().await
         }
         Some(Command::Upload(upload)) => upload.run().await,
+        Some(Command::Database { data }) => match apart::serve(&data, print).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprint(&format!("The database cannot be served: {error}\n"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -193,6 +208,7 @@ impl Rehearse {
             registered: self.registered,
             kind: self.kind,
             folder: self.folder,
+            database: std::env::current_exe().ok(),
         };
         match rehearsal::run(&options, &upload::Progress::shown(), print).await {
             Ok(report) => {

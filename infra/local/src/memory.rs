@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Memory of the process in KiB, as Linux counts it; 0 where nobody does.
+/// Memory of a process in KiB, as Linux counts it; 0 where nobody does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
@@ -13,15 +13,25 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// As of now.
+    /// This process', as of now.
     pub fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self::of(std::process::id())
+    }
+
+    /// Another process', as of now.
+    pub fn of(process: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         Self::read(&status)
     }
 
-    /// Counts the peak anew from now on, where Linux lets a process do so.
+    /// Counts this process' peak anew from now on, where Linux lets a process do so.
     pub fn forget_peak() {
-        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        Self::forget_peak_of(std::process::id());
+    }
+
+    /// Counts another process' peak anew from now on.
+    pub fn forget_peak_of(process: u32) {
+        let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
     }
 
     fn read(status: &str) -> Self {

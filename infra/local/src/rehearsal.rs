@@ -2,7 +2,8 @@
 //! a stack of its own, and what it took.
 //!
 //! The persons are put into the database before; the file then goes the way of every file: asked for by HTTP, uploaded to
-//! the bucket, planned, worked off and put together by the functions, and fetched. At the end the result is compared with the file.
+//! the bucket, planned, worked off and put together by the functions, and fetched. At the end the result is compared with the
+//! file. The database has a process of its own then, so that its memory is not taken for that of what works on files.
 
 use std::{
     io,
@@ -26,6 +27,7 @@ use tokio::{
 };
 
 use crate::{
+    apart::Apart,
     memory::Memory,
     persons::{MOBILES, synthetic},
     stack::{self, Stack, StackError},
@@ -48,6 +50,9 @@ pub struct Options {
     pub kind: Kind,
     /// Where file, result and database lie meanwhile; none: where the machine has temporary files.
     pub folder: Option<PathBuf>,
+    /// The program that serves the database in a process of its own, this one; none: it is a part of this process, and
+    /// so is its memory.
+    pub database: Option<PathBuf>,
 }
 
 /// Why a rehearsal cannot go on.
@@ -85,9 +90,11 @@ pub struct Report {
     pub rows_per_second: f64,
     /// Memory of the process before, with the stack ready and the persons stored, in KiB.
     pub memory_before: u64,
-    /// The most memory of the process meanwhile, in KiB: stack, functions and database together.
+    /// The most memory of the process meanwhile, in KiB: API, functions, bucket and upload together.
     pub memory_peak: u64,
-    /// The database's file, in bytes. What `SQLite` keeps of it in memory is at most two MB.
+    /// The most memory of the database's process meanwhile, in KiB; none where it has none of its own.
+    pub database_peak: Option<u64>,
+    /// The database's file, in bytes.
     pub database_size: u64,
 }
 
@@ -103,8 +110,14 @@ pub async fn run(options: &Options, progress: &Progress, say: impl Fn(&str)) -> 
         }
         None => tempfile::tempdir()?,
     };
+    let data = folder.path().join("data");
+    let database = match &options.database {
+        Some(program) => Some(Apart::start(program, &data)?),
+        None => None,
+    };
     let stack = Stack::start(stack::Options {
-        data: Some(folder.path().join("data")),
+        data: Some(data),
+        database_at: database.as_ref().map(|database| database.url().to_owned()),
         driven: true,
         ..stack::Options::default()
     })
@@ -122,6 +135,9 @@ pub async fn run(options: &Options, progress: &Progress, say: impl Fn(&str)) -> 
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = Memory::now();
     Memory::forget_peak();
+    if let Some(database) = &database {
+        database.forget_peak();
+    }
     let begun = Instant::now();
     let sent = upload::Options {
         file: file.clone(),
@@ -148,6 +164,7 @@ pub async fn run(options: &Options, progress: &Progress, say: impl Fn(&str)) -> 
         rows_per_second: options.rows as f64 / seconds,
         memory_before: before.resident,
         memory_peak: after.peak,
+        database_peak: database.as_ref().map(|database| database.memory().peak),
         database_size: stack.database().size().map_err(StackError::from)?,
     })
 }
@@ -269,6 +286,9 @@ impl std::fmt::Display for Report {
             self.memory_before / 1024,
             self.memory_peak / 1024
         )?;
-        writeln!(f, "database: a file of {} MiB", self.database_size / 1024 / 1024)
+        if let Some(peak) = self.database_peak {
+            writeln!(f, "the database's own, in another process: at most {} MiB", peak / 1024)?;
+        }
+        writeln!(f, "the database's file: {} MiB", self.database_size / 1024 / 1024)
     }
 }

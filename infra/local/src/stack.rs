@@ -53,6 +53,8 @@ pub struct Options {
     /// Whether streams, queues and the tick are driven by themselves. Without, [`Stack::settle`] and
     /// [`Stack::tick`] do it, and nothing happens in between.
     pub driven: bool,
+    /// Where functions reach the database, if another process serves it from the same folder.
+    pub database_at: Option<String>,
     /// Whether faults of the database can be scripted: then each call takes a way round by a proxy.
     pub database_faults: bool,
     /// Parameters of the template that are to be other than they usually are here.
@@ -189,7 +191,10 @@ impl Stack {
         };
         let client = match &database_faults {
             Some(faults) => faults.client(),
-            None => aws_sdk_dynamodb::Client::new(&sdk::config(database.url())),
+            None => {
+                let url = options.database_at.as_deref().unwrap_or_else(|| database.url());
+                aws_sdk_dynamodb::Client::new(&sdk::config(url))
+            }
         };
         let settings = Settings::new(template, &queues, &tokens, &options.parameters);
         let parts = Parts {
