@@ -189,6 +189,18 @@ pub struct Mailboxes {
     closed: BTreeMap<ProviderId, Timestamp>,
 }
 
+/// How a provider stands with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Letters go to its mailbox.
+    Active,
+    /// It has a mailbox for the person, and another one is active, or none.
+    Registered,
+    /// The person has chosen it, and it has no mailbox for the person yet.
+    Pending,
+}
+
 impl Mailboxes {
     /// The mailbox that letters go to.
     pub const fn active(&self) -> Option<&Mailbox> {
@@ -208,6 +220,23 @@ impl Mailboxes {
     /// The provider's mailbox, active or not.
     pub fn of(&self, provider: &ProviderId) -> Option<&Mailbox> {
         self.registered().find(|mailbox| mailbox.provider == *provider)
+    }
+
+    /// How a provider stands here; none: no mailbox, and no choice of it is pending.
+    pub fn standing(&self, provider: &ProviderId) -> Option<Standing> {
+        if self.is_active(provider) {
+            Some(Standing::Active)
+        } else if self.is_pending(provider) {
+            Some(Standing::Pending)
+        } else {
+            self.of(provider).map(|_| Standing::Registered)
+        }
+    }
+
+    /// Every provider that stands here in some way.
+    pub fn providers(&self) -> impl Iterator<Item = &ProviderId> {
+        let pending = self.pending.iter().map(|choice| &choice.provider);
+        self.registered().map(|mailbox| &mailbox.provider).chain(pending)
     }
 
     /// Whether the provider's mailbox is the active one.

@@ -109,6 +109,47 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its name, as it is stored and shown.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::ContactSet { .. } => "contact-set",
+            Self::ContactRemoved { .. } => "contact-removed",
+            Self::ContactConfirmed => "contact-confirmed",
+            Self::ContactValidated { .. } => "contact-validated",
+            Self::ContactUndeliverable { .. } => "contact-undeliverable",
+            Self::ContactDeliverableAgain { .. } => "contact-deliverable-again",
+            Self::LanguageSet { .. } => "language-set",
+            Self::PreferredChannelSet { .. } => "preferred-channel-set",
+            Self::MailboxChoicePending { .. } => "mailbox-choice-pending",
+            Self::MailboxChoiceTakenBack { .. } => "mailbox-choice-taken-back",
+            Self::MailboxRegistered { .. } => "mailbox-registered",
+            Self::MailboxUpdated { .. } => "mailbox-updated",
+            Self::MailboxActivated { .. } => "mailbox-activated",
+            Self::MailboxWithdrawn => "mailbox-withdrawn",
+            Self::MailboxClosed { .. } => "mailbox-closed",
+            Self::Reserved => "reserved",
+            Self::Unreserved => "unreserved",
+            Self::Deleted => "deleted",
+            Self::MovedHere => "moved-here",
+        }
+    }
+
+    /// Whether it concerns contact details, and not mailboxes or the entry as such.
+    pub const fn is_of_contact(&self) -> bool {
+        matches!(
+            self,
+            Self::ContactSet { .. }
+                | Self::ContactRemoved { .. }
+                | Self::ContactConfirmed
+                | Self::ContactValidated { .. }
+                | Self::ContactUndeliverable { .. }
+                | Self::ContactDeliverableAgain { .. }
+                | Self::LanguageSet { .. }
+                | Self::PreferredChannelSet { .. }
+        )
+    }
+
     /// Whether it concerns mailboxes, and not contact details or the entry as such.
     pub const fn is_of_mailbox(&self) -> bool {
         matches!(
@@ -137,4 +178,53 @@ pub struct Change {
     pub actor: Actor,
     /// What happened, in order.
     pub events: Vec<Event>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_called_as_it_is_stored() {
+        let provider: ProviderId = "e-boks".parse().unwrap();
+        let channel = Channel::Sms;
+        for event in [
+            Event::Registered,
+            Event::ContactSet { channel },
+            Event::ContactRemoved { channel },
+            Event::ContactConfirmed,
+            Event::ContactValidated { channel },
+            Event::ContactUndeliverable { channel },
+            Event::ContactDeliverableAgain { channel },
+            Event::LanguageSet {
+                language: Language::default(),
+            },
+            Event::PreferredChannelSet { channel },
+            Event::MailboxChoicePending {
+                provider: provider.clone(),
+            },
+            Event::MailboxChoiceTakenBack {
+                provider: provider.clone(),
+            },
+            Event::MailboxRegistered {
+                provider: provider.clone(),
+            },
+            Event::MailboxUpdated {
+                provider: provider.clone(),
+            },
+            Event::MailboxActivated {
+                provider: provider.clone(),
+                before: None,
+            },
+            Event::MailboxWithdrawn,
+            Event::MailboxClosed { provider },
+            Event::Reserved,
+            Event::Unreserved,
+            Event::Deleted,
+            Event::MovedHere,
+        ] {
+            assert_eq!(serde_json::to_value(&event).unwrap()["event"], event.kind());
+            assert!(!(event.is_of_contact() && event.is_of_mailbox()));
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Status};
+use super::{
+    Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Status, transition::providers_concerned,
+};
 use crate::person::{PersonIdentifier, PersonKey};
 
 /// Both entries after a replacement.
@@ -63,24 +65,27 @@ pub fn replace_identifier(
         successor: Some(successor),
     });
     Ok(Some(Replacement {
-        old: outcome(&old.identifier, old.version + 1, deletion, Event::Deleted, now),
-        new: outcome(
-            identifier,
-            new.map_or(0, |entry| entry.version) + 1,
-            Status::Registered(registration),
-            Event::MovedHere,
-            now,
-        ),
+        old: outcome(Some(old), &old.identifier, deletion, Event::Deleted, now),
+        new: outcome(new, identifier, Status::Registered(registration), Event::MovedHere, now),
     }))
 }
 
-fn outcome(identifier: &PersonIdentifier, version: u64, status: Status, event: Event, now: Timestamp) -> Outcome {
+fn outcome(
+    before: Option<&Entry>,
+    identifier: &PersonIdentifier,
+    status: Status,
+    event: Event,
+    now: Timestamp,
+) -> Outcome {
+    let version = before.map_or(0, |entry| entry.version) + 1;
+    let entry = Entry {
+        identifier: identifier.clone(),
+        version,
+        status,
+    };
     Outcome {
-        entry: Entry {
-            identifier: identifier.clone(),
-            version,
-            status,
-        },
+        providers: providers_concerned(before.and_then(Entry::registration), entry.registration()),
+        entry,
         change: Change {
             version,
             at: now,

@@ -1,5 +1,7 @@
 //! The transitions of an entry.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Actor, Change, Deletion, DeletionReason, Entry, Event, Registration, Status};
@@ -100,6 +102,8 @@ pub struct Outcome {
     pub entry: Entry,
     /// What happened.
     pub change: Change,
+    /// Providers whose mailbox, or how they stand with the person, is another than before.
+    pub providers: Vec<ProviderId>,
     /// What the person is told, and on which channel.
     pub notices: Vec<(Channel, Message)>,
     /// Channels with a new address, which gets a verification code.
@@ -182,12 +186,14 @@ impl Draft {
             return Transition::Unchanged;
         };
         let version = before.map_or(0, |entry| entry.version) + 1;
+        let entry = Entry {
+            identifier: person.clone(),
+            version,
+            status,
+        };
         Transition::Changed(Box::new(Outcome {
-            entry: Entry {
-                identifier: person.clone(),
-                version,
-                status,
-            },
+            providers: providers_concerned(before.and_then(Entry::registration), entry.registration()),
+            entry,
             change: Change {
                 version,
                 at: self.now,
@@ -497,6 +503,24 @@ impl Draft {
             self.events.push(Event::Deleted);
         }
     }
+}
+
+/// Providers whose mailbox, or how they stand with the person, differs between the two.
+pub(super) fn providers_concerned(before: Option<&Registration>, after: Option<&Registration>) -> Vec<ProviderId> {
+    let standing = |registration: Option<&Registration>, provider: &ProviderId| {
+        let mailboxes = &registration?.mailboxes;
+        let mailbox = mailboxes.of(provider);
+        let content = mailbox.map(|mailbox| (mailbox.address.clone(), mailbox.certificate.clone()));
+        mailboxes.standing(provider).map(|standing| (standing, content))
+    };
+    let registrations = [before, after].into_iter().flatten();
+    let all: BTreeSet<_> = registrations
+        .flat_map(|registration| registration.mailboxes.providers())
+        .collect();
+    all.into_iter()
+        .filter(|provider| standing(before, provider) != standing(after, provider))
+        .cloned()
+        .collect()
 }
 
 /// Whether an address will be there after an update.

@@ -18,6 +18,7 @@ use aws_sdk_sns::{
 use dispatch::{Event, REQUEUE};
 use infra_aws::{
     caps::{Caps, DailyCaps},
+    changes::Changes,
     circuits::Circuits,
     directory::Directory,
     email::EmailSender,
@@ -222,8 +223,10 @@ impl Parts {
     pub(crate) fn dispatch(&self, clock: Clock) -> dispatch::App {
         dispatch::App {
             outbox: self.outbox(),
+            changes: Changes::new(self.dynamodb.clone(), table_name("ChangesTable")),
             feed: Feed::new(self.dynamodb.clone(), table_name("FeedTable")),
             circuits: Circuits::new(self.dynamodb.clone(), table_name("SendingTable")),
+            changes_table: table_name("ChangesTable"),
             letters_table: table_name("LettersTable"),
             queues: self.send_queues(),
             clock,

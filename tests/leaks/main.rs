@@ -421,6 +421,7 @@ impl Run {
         self.announce(OLA, &format!("{REFERENCE}-waits")).await;
         let given = |name: &str| match name {
             "NOTICES_TABLE" => Some("notices".to_owned()),
+            "CHANGES_TABLE" => Some("changes".to_owned()),
             "LETTERS_TABLE" => Some("letters".to_owned()),
             "FEED_TABLE" => Some("feed".to_owned()),
             "SENDING_TABLE" => Some("sending".to_owned()),

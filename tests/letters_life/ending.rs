@@ -44,7 +44,7 @@ impl Life<'_> {
         let person = &self.persons[number];
         let key = self.keys.iter().find(|(_, of)| **of == number).unwrap().0;
         let stored = self.house.register.entries().one(key).await.unwrap();
-        let changes = self.house.register.history(key, None, 1000).await.unwrap();
+        let changes = self.house.register.changes().history(key, None, 1000).await.unwrap();
         let versions: Vec<_> = changes.iter().map(|change| change.version).rev().collect();
         let latest = stored.as_ref().map_or(0, |stored| stored.entry.version);
         ensure!(

@@ -13,6 +13,7 @@ use futures_util::{FutureExt as _, future};
 use infra_aws::{
     addresses::Addresses,
     caps::{Caps, DailyCaps},
+    changes::Changes,
     circuits::Circuits,
     directory::Directory,
     email::EmailSender,
@@ -232,8 +233,10 @@ impl House {
             addresses: Addresses::new(dynamodb.clone(), table_name("AddressesTable"), places.secret.clone()),
             dispatch: dispatch::App {
                 outbox: outbox(&dynamodb),
+                changes: Changes::new(dynamodb.clone(), table_name("ChangesTable")),
                 feed: Feed::new(dynamodb.clone(), table_name("FeedTable")),
                 circuits: Circuits::new(dynamodb.clone(), table_name("SendingTable")),
+                changes_table: table_name("ChangesTable"),
                 letters_table: table_name("LettersTable"),
                 queues,
                 clock: dispatch_watch.clock(),

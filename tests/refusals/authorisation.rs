@@ -78,8 +78,8 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 25] = {
-    use Scope::{Batches, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
+const ROUTES: [Row; 26] = {
+    use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
     [
         //                                                                      none bad  low  citizen        provider       was  agency         stra name
         ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
@@ -103,6 +103,7 @@ const ROUTES: [Row; 25] = {
         ("POST",   "/v1/batches/{id}/cancel",    &[Batches],                   [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/v1/mailboxes/close",        &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST",   "/v1/lookups",                &[ContactRead, MailboxRead],  [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/v1/changes",                &[ChangesRead],               [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("PUT",    "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("DELETE", "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),

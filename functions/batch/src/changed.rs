@@ -60,7 +60,7 @@ async fn history(app: &App, key: &PersonKey, since: Timestamp) -> Result<Vec<Cha
     let mut changes = Vec::new();
     let mut before = None;
     loop {
-        let page = app.register.history(key, before, PAGE).await?;
+        let page = app.register.changes().history(key, before, PAGE).await?;
         let Some(last) = page.last() else { return Ok(changes) };
         let is_enough = last.at <= since;
         before = Some(last.version);

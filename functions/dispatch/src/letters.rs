@@ -10,17 +10,17 @@ use infra_aws::{
     error::StoreError,
     letters::{Stored, UNFED_BUCKETS, feed_of},
     retry,
-    transaction::{CommitError, Write},
+    transaction::CommitError,
 };
 use jiff::SignedDuration;
 use mailbox_register::{letter::LetterId, organisation::OrganisationNumber};
 
-use crate::App;
+use crate::{App, MOST_WRITES};
 
-/// DynamoDB's limit on one transaction.
-const MOST_WRITES: usize = 100;
-/// Letters looked at for one transaction: each brings two writes at the least.
-const TOGETHER: usize = 49;
+/// Letters brought up to date by one transaction: each brings a write, and the feed two.
+const TOGETHER: usize = MOST_WRITES - 2;
+/// How long an entry of the feed can be read.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Tries to write a feed's next entries while others do.
 const MAX_RACES: u32 = 20;
 /// Letters read at once.
@@ -95,10 +95,11 @@ async fn feed_one(
                 Err(error) => failed.push(error),
             }
         }
-        let Some(batch) = batch(&unfed) else { continue };
-        let left = unfed.iter().skip(batch.len()).map(|stored| stored.letter.id);
-        match write(app, &feed, batch).await {
-            Ok(()) => letters.extend(left),
+        if unfed.is_empty() {
+            continue;
+        }
+        match write(app, &feed, &unfed).await {
+            Ok(()) => {}
             Err(CommitError::Conflict(_)) if races < MAX_RACES => {
                 letters.extend(unfed.iter().map(|stored| stored.letter.id));
                 races += 1;
@@ -118,24 +119,11 @@ async fn feed_one(
     failed
 }
 
-/// As many letters as one transaction takes with all their news, the feed's head counted.
-fn batch(unfed: &[Stored]) -> Option<&[Stored]> {
-    let mut writes = 1;
-    let fit = unfed
-        .iter()
-        .take_while(|stored| {
-            writes += stored.unfed().len() + 1;
-            writes <= MOST_WRITES
-        })
-        .count();
-    // A letter has a handful of events: one always fits.
-    unfed.get(..fit.max(1)).filter(|batch| !batch.is_empty())
-}
-
 async fn write(app: &App, feed: &str, letters: &[Stored]) -> Result<(), CommitError> {
     let head = app.feed.head(feed).await?;
     let entries: Vec<_> = letters.iter().flat_map(Stored::unfed).collect();
-    let mut writes: Vec<Write> = app.feed.appending(feed, head, &entries, app.clock.now())?;
+    let kept_until = app.clock.now().checked_add(KEPT_FOR).ok();
+    let mut writes = app.feed.appending(feed, head, &entries, kept_until)?.to_vec();
     for stored in letters {
         writes.push(app.outbox.letters.fed(stored)?);
     }

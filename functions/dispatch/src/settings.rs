@@ -1,7 +1,8 @@
 //! The function's settings, and the function made from them.
 
 use infra_aws::{
-    circuits::Circuits, feed::Feed, letters::Letters, notices::Notices, outbox::Outbox, queues::SendQueues,
+    changes::Changes, circuits::Circuits, feed::Feed, letters::Letters, notices::Notices, outbox::Outbox,
+    queues::SendQueues,
 };
 use infra_edge::{
     clock::Clock,
@@ -14,6 +15,7 @@ use crate::{App, REQUEUE};
 #[derive(Debug, Clone)]
 pub struct Settings {
     notices: String,
+    changes: String,
     letters: String,
     feed: String,
     sending: String,
@@ -29,6 +31,7 @@ impl Settings {
     pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
         Ok(Self {
             notices: environment.required("NOTICES_TABLE")?,
+            changes: environment.required("CHANGES_TABLE")?,
             letters: environment.required("LETTERS_TABLE")?,
             feed: environment.required("FEED_TABLE")?,
             sending: environment.required("SENDING_TABLE")?,
@@ -44,6 +47,8 @@ impl Settings {
                 notices: Notices::new(dynamodb.clone(), self.notices),
                 letters: Letters::new(dynamodb.clone(), self.letters.clone()),
             },
+            changes: Changes::new(dynamodb.clone(), self.changes.clone()),
+            changes_table: self.changes,
             feed: Feed::new(dynamodb.clone(), self.feed),
             circuits: Circuits::new(dynamodb.clone(), self.sending),
             letters_table: self.letters,

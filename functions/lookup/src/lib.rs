@@ -1,13 +1,19 @@
-//! HTTP: agencies look recipients up. Every look-up is on record before its answer leaves.
+//! HTTP: agencies look recipients up, agencies and providers follow changes. Whatever is disclosed is on record before its
+//! answer leaves.
 
 mod caller;
+mod changes;
+mod follower;
 mod lookups;
 mod settings;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, routing::post};
-use infra_aws::{directory::Directory, disclosures::Disclosures, register::Entries};
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use infra_aws::{directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations};
 use infra_edge::{app, clock::Clock};
 use mailbox_register::{person::Population, secret::Secret};
 
@@ -20,6 +26,10 @@ pub struct App {
     pub register: Entries,
     /// The record of look-ups, to be added to.
     pub disclosures: Disclosures,
+    /// What happened to entries, in order.
+    pub feed: Feed,
+    /// Which persons an organisation has to do with.
+    pub relations: Relations,
     /// Agencies and providers.
     pub directory: Directory,
     /// What person keys are made with.
@@ -36,13 +46,14 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(14);
 
 /// Every path of this function.
-pub const PATHS: [&str; 1] = ["/v1/lookups"];
+pub const PATHS: [&str; 2] = ["/v1/lookups", "/v1/changes"];
 
 /// The function's routes.
 pub fn router(app: App) -> Router {
     app::app(
         Router::new()
             .route("/v1/lookups", post(lookups::look_up))
+            .route("/v1/changes", get(changes::show))
             .with_state(Arc::new(app)),
         TIME_LIMIT,
     )

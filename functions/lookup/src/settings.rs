@@ -1,7 +1,7 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use infra_aws::{directory::Directory, disclosures::Disclosures, register::Entries};
+use infra_aws::{directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations};
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
@@ -15,6 +15,8 @@ use crate::App;
 pub struct Settings {
     register: String,
     disclosures: String,
+    feed: String,
+    relations: String,
     directory: String,
     population: Population,
     /// The register's secret, wrapped by KMS.
@@ -30,6 +32,8 @@ impl Settings {
         Ok(Self {
             register: environment.required("REGISTER_TABLE")?,
             disclosures: environment.required("DISCLOSURES_TABLE")?,
+            feed: environment.required("FEED_TABLE")?,
+            relations: environment.required("RELATIONS_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
             population: environment.parsed("PERSONS")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
@@ -41,6 +45,8 @@ impl Settings {
         App {
             register: Entries::new(client.clone(), self.register),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
+            feed: Feed::new(client.clone(), self.feed),
+            relations: Relations::new(client.clone(), self.relations),
             directory: Directory::new(client.clone(), self.directory),
             secret: secret.clone(),
             population: self.population,

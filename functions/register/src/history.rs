@@ -49,6 +49,7 @@ pub(crate) async fn show(
     let key = app.secret.person_key(&citizen.person);
     let changes = app
         .register
+        .changes()
         .history(&key, before, limit.into())
         .await
         .or_unavailable()?;

@@ -2,13 +2,15 @@
 //!
 //! A feed's entries have the numbers 1, 2, 3 … and none is missing or given twice: each transaction moves the head on by
 //! as many entries as it adds. Whoever has read up to a number has everything before it.
+//!
+//! What one transaction adds is one row: so a transaction has room for what it was added from.
 
 use aws_sdk_dynamodb::{
     Client,
     types::{Put, Update},
 };
-use jiff::{SignedDuration, Timestamp};
-use serde::{Serialize, de::DeserializeOwned};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::StoreError,
@@ -18,8 +20,8 @@ use crate::{
 
 /// Sorts before every entry.
 const HEAD: u64 = 0;
-/// How long an entry can be read.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Rows read at a time.
+const ROWS: i32 = 50;
 
 /// The table `feed`.
 #[derive(Debug, Clone)]
@@ -63,7 +65,7 @@ impl Feed {
         }
     }
 
-    /// The writes that add entries after `head`, if that is still the last.
+    /// The two writes that add entries after `head`, if that is still the last: what is added together is one row.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
@@ -72,8 +74,8 @@ impl Feed {
         feed: &str,
         head: u64,
         entries: &[T],
-        now: Timestamp,
-    ) -> Result<Vec<Write>, StoreError> {
+        kept_until: Option<Timestamp>,
+    ) -> Result<[Write; 2], StoreError> {
         let last = head + entries.len() as u64;
         let mut moving = Update::builder()
             .table_name(&self.table)
@@ -88,20 +90,17 @@ impl Feed {
                 .condition_expression("head = :head")
                 .expression_attribute_values(":head", number(head))
         };
-        let mut writes = vec![Write::update(Part::Feed, moving)?];
-        let expires = now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX);
-        for (sequence, entry) in (head + 1..).zip(entries) {
-            let mut row = item::write("feed", entry)?;
-            row.insert("feed".to_owned(), text(feed));
-            row.insert("sequence".to_owned(), number(sequence));
-            row.insert("expiresAt".to_owned(), number(expires.as_second()));
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(row))
-                .condition_expression("attribute_not_exists(feed)");
-            writes.push(Write::put(Part::Feed, put)?);
+        let mut page = Put::builder()
+            .table_name(&self.table)
+            .item("feed", text(feed))
+            // By the last, so that whoever has read a part of the page finds it again by what comes after.
+            .item("sequence", number(last))
+            .item("entries", item::attribute("feed", &entries)?)
+            .condition_expression("attribute_not_exists(feed)");
+        if let Some(until) = kept_until {
+            page = page.item("expiresAt", number(until.as_second()));
         }
-        Ok(writes)
+        Ok([Write::update(Part::Feed, moving)?, Write::put(Part::Feed, page)?])
     }
 
     /// Stores writes together.
@@ -120,32 +119,47 @@ impl Feed {
         &self,
         feed: &str,
         after: u64,
-        limit: i32,
+        limit: usize,
     ) -> Result<Vec<Numbered<T>>, StoreError> {
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("feed = :feed AND #sequence > :after")
-            .expression_attribute_names("#sequence", "sequence")
-            .expression_attribute_values(":feed", text(feed))
-            .expression_attribute_values(":after", number(after))
-            // A transaction's entries may be seen in part otherwise, a later one before an earlier.
-            .consistent_read(true)
-            .limit(limit)
-            .send()
-            .await?;
-        page.items
-            .into_iter()
-            .flatten()
-            .map(|row| {
-                Ok(Numbered {
-                    sequence: sequence(&row, "sequence")?,
-                    entry: item::read("feed", row)?,
-                })
-            })
-            .collect()
+        let mut found = Vec::new();
+        let mut read = after;
+        while found.len() < limit {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("feed = :feed AND #sequence > :read")
+                .expression_attribute_names("#sequence", "sequence")
+                .expression_attribute_values(":feed", text(feed))
+                .expression_attribute_values(":read", number(read))
+                // A page may be seen before an earlier one otherwise.
+                .consistent_read(true)
+                .limit(ROWS)
+                .send()
+                .await?;
+            let rows = page.items.unwrap_or_default();
+            let is_last = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
+            for row in rows {
+                let last = sequence(&row, "sequence")?;
+                let Page { entries } = item::read::<Page<T>>("feed", row)?;
+                let first = last + 1 - entries.len() as u64;
+                let numbered = (first..).zip(entries).filter(|(sequence, _)| *sequence > after);
+                found.extend(numbered.map(|(sequence, entry)| Numbered { sequence, entry }));
+                read = last;
+            }
+            if is_last {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
+}
+
+/// What was added together.
+#[derive(Deserialize)]
+struct Page<T> {
+    entries: Vec<T>,
 }
 
 fn sequence(row: &Item, name: &str) -> Result<u64, StoreError> {

@@ -7,13 +7,13 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeysAndAttributes, Put, Update},
+    types::{AttributeValue, KeysAndAttributes, Update},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use mailbox_register::{
     contact::{Address, Channel},
-    entry::{self, Actor, Change, Command, Entry, Outcome, Transition},
+    entry::{self, Actor, Command, Entry, Outcome, Transition},
     person::PersonKey,
 };
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     addresses::Sharing,
+    changes::Changes,
     error::StoreError,
     item::{self, Item, number, text},
     retry,
@@ -105,10 +106,31 @@ impl Entries {
         persons: &[PersonKey],
         deadline: Instant,
     ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
+        self.batches(persons, false, deadline).await
+    }
+
+    /// Like [`Entries::many`], as of now: nobody sees an entry as it was before a change that is known already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn many_as_of_now(
+        &self,
+        persons: &[PersonKey],
+        deadline: Instant,
+    ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
+        self.batches(persons, true, deadline).await
+    }
+
+    async fn batches(
+        &self,
+        persons: &[PersonKey],
+        consistent: bool,
+        deadline: Instant,
+    ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
         let unique: Vec<_> = persons.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
         let batches: Vec<_> = unique.chunks(BATCH).map(<[PersonKey]>::to_vec).collect();
         stream::iter(batches)
-            .map(|batch| self.batch(batch, deadline))
+            .map(|batch| self.batch(batch, consistent, deadline))
             .buffer_unordered(CONCURRENT_BATCHES)
             .try_fold(HashMap::with_capacity(unique.len()), |mut all, batch| async {
                 all.extend(batch);
@@ -117,12 +139,18 @@ impl Entries {
             .await
     }
 
-    async fn batch(&self, persons: Vec<PersonKey>, deadline: Instant) -> Result<Vec<(PersonKey, Stored)>, StoreError> {
+    async fn batch(
+        &self,
+        persons: Vec<PersonKey>,
+        consistent: bool,
+        deadline: Instant,
+    ) -> Result<Vec<(PersonKey, Stored)>, StoreError> {
         let keys = persons
             .iter()
             .map(|person| Item::from([("person".to_owned(), text(person.as_str()))]));
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys.collect()))
+            .consistent_read(consistent)
             .build()
             .map_err(|_| StoreError::Unwritable("register"))?;
         let mut unread = HashMap::from([(self.table.clone(), keys)]);
@@ -163,21 +191,26 @@ impl Entries {
 #[derive(Debug, Clone)]
 pub struct Register {
     entries: Entries,
-    changes: String,
+    changes: Changes,
 }
 
 impl Register {
     /// Entries in `table`, their history in `changes`.
-    pub const fn new(client: Client, table: String, changes: String) -> Self {
+    pub fn new(client: Client, table: String, changes: String) -> Self {
         Self {
+            changes: Changes::new(client.clone(), changes),
             entries: Entries::new(client, table),
-            changes,
         }
     }
 
     /// The entries, to be read.
     pub const fn entries(&self) -> &Entries {
         &self.entries
+    }
+
+    /// Their history.
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The writes of a transition: the entry, on the version it was made from, and its change.
@@ -209,13 +242,8 @@ impl Register {
                 .condition_expression("version = :before")
                 .expression_attribute_values(":before", number(before))
         };
-        let mut change = item::write("changes", &outcome.change)?;
-        change.insert("person".to_owned(), text(person.as_str()));
-        let change = Put::builder()
-            .table_name(&self.changes)
-            .set_item(Some(change))
-            .condition_expression("attribute_not_exists(person)");
-        let mut writes = vec![Write::update(Part::Entry, update)?, Write::put(Part::Entry, change)?];
+        let change = self.changes.adding(person, outcome)?;
+        let mut writes = vec![Write::update(Part::Entry, update)?, change];
         // A transaction takes one write per item: who shares both addresses gets both flags by one.
         let mut others = HashMap::<&PersonKey, BTreeMap<&str, bool>>::new();
         for (other, flag, shared) in &sharing.others {
@@ -287,35 +315,5 @@ impl Register {
     /// [`CommitError`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
         transaction::commit(&self.entries.client, writes).await
-    }
-
-    /// A page of a person's changes, newest first, of versions below `before`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn history(
-        &self,
-        person: &PersonKey,
-        before: Option<u64>,
-        limit: i32,
-    ) -> Result<Vec<Change>, StoreError> {
-        let page = self
-            .entries
-            .client
-            .query()
-            .table_name(&self.changes)
-            .key_condition_expression("person = :person AND version < :before")
-            .expression_attribute_values(":person", text(person.as_str()))
-            .expression_attribute_values(":before", number(before.unwrap_or(u64::MAX)))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .limit(limit)
-            .send()
-            .await?;
-        page.items
-            .into_iter()
-            .flatten()
-            .map(|item| item::read("changes", item))
-            .collect()
     }
 }

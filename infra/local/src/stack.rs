@@ -189,12 +189,11 @@ impl Stack {
         } else {
             None
         };
-        let client = match &database_faults {
-            Some(faults) => faults.client(),
-            None => {
-                let url = options.database_at.as_deref().unwrap_or_else(|| database.url());
-                aws_sdk_dynamodb::Client::new(&sdk::config(url))
-            }
+        let client = if let Some(faults) = &database_faults {
+            faults.client()
+        } else {
+            let url = options.database_at.as_deref().unwrap_or_else(|| database.url());
+            aws_sdk_dynamodb::Client::new(&sdk::config(url))
         };
         let settings = Settings::new(template, &queues, &tokens, &options.parameters);
         let parts = Parts {

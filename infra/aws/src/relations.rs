@@ -1,0 +1,157 @@
+//! Which persons an organisation has to do with: it has looked them up or sent them something within 13 months.
+//!
+//! With it an organisation follows the changes of its own persons, and needs no copy of the register for that.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, KeysAndAttributes},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{Timestamp, ToSpan as _};
+use mailbox_register::{contact::norwegian_time, organisation::OrganisationNumber, person::PersonKey};
+use tokio::time::Instant;
+
+use crate::{
+    error::StoreError,
+    item::{Item, number, text},
+    retry,
+};
+
+/// Relations in one `BatchGetItem`, DynamoDB's limit.
+const BATCH: usize = 100;
+/// `BatchGetItem` calls in flight for one request.
+const CONCURRENT_BATCHES: usize = 4;
+
+/// The table `relations`.
+#[derive(Debug, Clone)]
+pub struct Relations {
+    client: Client,
+    table: String,
+}
+
+impl Relations {
+    /// Relations in `table`.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Notes that an organisation had to do with a person at `at`. What is known of a later time stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note(
+        &self,
+        organisation: OrganisationNumber,
+        person: &PersonKey,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("relation", text(key(organisation, person)))
+            .update_expression("SET expiresAt = :until")
+            .condition_expression("attribute_not_exists(expiresAt) OR expiresAt < :until")
+            .expression_attribute_values(":until", number(until(at).as_second()))
+            .send()
+            .await;
+        match result {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those among `persons` that an organisation has to do with at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`], also where something stays unread until `deadline`.
+    pub async fn among(
+        &self,
+        organisation: OrganisationNumber,
+        persons: &[PersonKey],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<HashSet<PersonKey>, StoreError> {
+        let unique: HashSet<_> = persons.iter().collect();
+        let keys: HashMap<String, PersonKey> = unique
+            .into_iter()
+            .map(|person| (key(organisation, person), person.clone()))
+            .collect();
+        let names: Vec<_> = keys.keys().cloned().collect();
+        let batches: Vec<_> = names.chunks(BATCH).map(<[String]>::to_vec).collect();
+        let found: Vec<Vec<String>> = stream::iter(batches)
+            .map(|batch| self.batch(batch, now, deadline))
+            .buffer_unordered(CONCURRENT_BATCHES)
+            .try_collect()
+            .await?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .filter_map(|name| keys.get(&name).cloned())
+            .collect())
+    }
+
+    async fn batch(&self, names: Vec<String>, now: Timestamp, deadline: Instant) -> Result<Vec<String>, StoreError> {
+        let keys = names
+            .into_iter()
+            .map(|name| Item::from([("relation".to_owned(), text(name))]));
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .build()
+            .map_err(|_| StoreError::Unwritable("relations"))?;
+        let mut unread = HashMap::from([(self.table.clone(), keys)]);
+        let mut found = Vec::new();
+        for attempt in 0.. {
+            let batch = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(unread))
+                .send()
+                .await?;
+            for row in batch.responses.into_iter().flatten().flat_map(|(_, rows)| rows) {
+                // What has run out may lie there for days.
+                if expires(&row).is_some_and(|at| at > now.as_second())
+                    && let Some(AttributeValue::S(name)) = row.get("relation")
+                {
+                    found.push(name.clone());
+                }
+            }
+            unread = batch.unprocessed_keys.unwrap_or_default();
+            if unread.is_empty() {
+                return Ok(found);
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            retry::wait(attempt, Duration::from_millis(25), Duration::from_millis(800)).await;
+        }
+        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+    }
+}
+
+/// The person comes last: keys are spread by what is different in them.
+fn key(organisation: OrganisationNumber, person: &PersonKey) -> String {
+    format!("{organisation}#{}", person.as_str())
+}
+
+/// Thirteen calendar months: what is done once a year is not forgotten in between.
+fn until(at: Timestamp) -> Timestamp {
+    let until = at.to_zoned(norwegian_time()).checked_add(13.months());
+    until.map_or(Timestamp::MAX, |until| until.timestamp())
+}
+
+fn expires(row: &Item) -> Option<i64> {
+    row.get("expiresAt")?.as_n().ok()?.parse().ok()
+}

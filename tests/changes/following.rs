@@ -1,0 +1,235 @@
+//! What agencies and providers read.
+
+use jiff::ToSpan as _;
+use mailbox_register::caller::Scope;
+use serde_json::{Value, json};
+use stories::{AGENCY, DIGIPOST, EBOKS, OLA, World};
+
+use crate::{end_of, read_on};
+
+const ALL: [Scope; 3] = [Scope::ChangesRead, Scope::ContactRead, Scope::MailboxRead];
+/// Has mailboxes with both providers, e-Boks' active.
+const SOFIE: &str = "13527248013";
+
+fn events(changes: &[Value]) -> Vec<&Value> {
+    changes.iter().map(|change| &change["events"]).collect()
+}
+
+#[tokio::test]
+async fn a_switch_is_followed_by_the_agency_and_by_both_providers() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let [digipost, eboks] = [DIGIPOST, EBOKS].map(|provider| world.organisation(provider, &[Scope::ChangesRead]));
+    let before = end_of(&agency).await;
+
+    let sofie = world.citizen(SOFIE);
+    let choice = json!({ "provider": "digipost" });
+    sofie.put("/v1/me/mailbox", &choice).send().await.expect(200);
+    world.stack.settle().await.unwrap();
+
+    let seen = read_on(&agency, before, 100).await;
+    assert_eq!(events(&seen), [&json!(["mailbox-activated"])]);
+    assert_eq!(seen[0]["sequence"], before + 1);
+    assert_eq!(seen[0]["person"]["person"], SOFIE);
+    assert_eq!(seen[0]["person"]["mailbox"]["provider"], "digipost");
+    assert!(seen[0].get("standing").is_none());
+
+    for (provider, standing) in [(&digipost, "active"), (&eboks, "registered")] {
+        let seen = read_on(provider, before, 100).await;
+        assert_eq!(events(&seen), [&json!(["mailbox-activated"])]);
+        assert_eq!(seen[0]["standing"], standing);
+        // Neither contact details nor the other's mailbox.
+        let person = json!({ "person": SOFIE, "status": "registered", "reserved": false });
+        assert_eq!(seen[0]["person"], person);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_learns_of_choices_of_its_own_and_of_nothing_else() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let [digipost, eboks] = [DIGIPOST, EBOKS].map(|provider| world.organisation(provider, &[Scope::ChangesRead]));
+    let before = end_of(&digipost).await;
+    let ola = world.citizen(OLA);
+    ola.put("/v1/me/contact", &json!({ "mobile": "+46701740605" }))
+        .send()
+        .await
+        .expect(200);
+    ola.put("/v1/me/mailbox", &json!({ "provider": "e-boks" }))
+        .send()
+        .await
+        .expect(202);
+    // The choice of one ends that of the other.
+    ola.put("/v1/me/mailbox", &json!({ "provider": "digipost" }))
+        .send()
+        .await
+        .expect(202);
+    ola.delete("/v1/me/mailbox").send().await.expect(200);
+    world.stack.settle().await.unwrap();
+
+    let seen = read_on(&eboks, before, 100).await;
+    let pending = json!(["mailbox-choice-pending"]);
+    assert_eq!(events(&seen), [&pending, &pending]);
+    // What it reads is how things stand now.
+    assert!(seen.iter().all(|change| change["standing"] == "none"));
+    let seen = read_on(&digipost, before, 100).await;
+    assert_eq!(events(&seen), [&pending, &json!(["mailbox-withdrawn"])]);
+}
+
+#[tokio::test]
+async fn an_agency_sees_what_its_scopes_show() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let before = end_of(&world.organisation(AGENCY, &ALL)).await;
+    let ola = world.citizen(OLA);
+    ola.put("/v1/me/contact", &json!({ "mobile": "+46701740605" }))
+        .send()
+        .await
+        .expect(200);
+    ola.put("/v1/me/mailbox", &json!({ "provider": "e-boks" }))
+        .send()
+        .await
+        .expect(202);
+    ola.put("/v1/me/reservation", &json!({})).send().await.expect(200);
+    world.stack.settle().await.unwrap();
+
+    let seen = async |scopes: &[Scope]| {
+        let agency = world.organisation(AGENCY, &[&[Scope::ChangesRead], scopes].concat());
+        let seen = read_on(&agency, before, 100).await;
+        let persons = seen.iter().map(|change| change["person"].clone());
+        (
+            events(&seen).into_iter().cloned().collect::<Vec<_>>(),
+            persons.collect::<Vec<_>>(),
+        )
+    };
+    let (events, persons) = seen(&[Scope::ContactRead]).await;
+    assert_eq!(events, [json!(["registered", "contact-set"]), json!(["reserved"])]);
+    assert!(
+        persons
+            .iter()
+            .all(|person| person["reserved"] == true && person["mobile"]["number"] == "+46701740605")
+    );
+    let (events, persons) = seen(&[Scope::MailboxRead]).await;
+    assert_eq!(
+        events,
+        [
+            json!(["registered"]),
+            json!(["mailbox-choice-pending"]),
+            json!(["reserved"])
+        ]
+    );
+    assert!(persons.iter().all(|person| person.get("mobile").is_none()));
+    let (events, persons) = seen(&[]).await;
+    assert_eq!(events, [json!(["registered"]), json!(["reserved"])]);
+    assert_eq!(
+        persons[0],
+        json!({ "person": OLA, "status": "registered", "reserved": true })
+    );
+}
+
+#[tokio::test]
+async fn each_page_is_on_record_before_it_is_shown_and_an_empty_one_is_not() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let before = end_of(&agency).await;
+    let records = world.disclosures().await.count();
+    let page = agency
+        .get(&format!("/v1/changes?after={before}"))
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(page.body, json!({ "changes": [], "last": before, "more": false }));
+    assert_eq!(world.disclosures().await.count(), records);
+
+    let ola = world.citizen(OLA);
+    ola.put("/v1/me/contact", &json!({ "mobile": "+46701740605" }))
+        .send()
+        .await
+        .expect(200);
+    ola.put("/v1/me/contact", &json!({ "language": "nn" }))
+        .send()
+        .await
+        .expect(200);
+    world.stack.settle().await.unwrap();
+    agency
+        .get(&format!("/v1/changes?after={before}"))
+        .send()
+        .await
+        .expect(200);
+    let after = world.disclosures().await;
+    assert_eq!(after.count(), records + 1);
+    let of_feed = |row: &&_| {
+        let row: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue> = row;
+        row["purpose"].as_s().unwrap().contains("follow changes") && row["persons"].as_l().unwrap().len() == 1
+    };
+    assert!(after.items().iter().any(|row| of_feed(&row)));
+}
+
+#[tokio::test]
+async fn a_deleted_person_is_deleted_and_nothing_more() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let before = end_of(&agency).await;
+    world.citizen(SOFIE).delete("/v1/me").send().await.expect(204);
+    world.stack.settle().await.unwrap();
+    let seen = read_on(&agency, before, 100).await;
+    assert_eq!(events(&seen), [&json!(["deleted"])]);
+    assert_eq!(
+        seen[0]["person"],
+        json!({ "person": SOFIE, "status": "deleted", "reserved": false, "canBeNotified": false })
+    );
+    let eboks = world.organisation(EBOKS, &[Scope::ChangesRead]);
+    let seen = read_on(&eboks, before, 100).await;
+    assert_eq!(
+        (events(&seen), &seen[0]["standing"]),
+        (vec![&json!(["deleted"])], &json!("none"))
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_for_is_refused() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let end = end_of(&agency).await;
+    let beyond = format!("after={}", end + 1);
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "after=-1",
+        "after=x",
+        "from=0",
+        "mine=yes",
+        beyond.as_str(),
+    ] {
+        let answer = agency.get(&format!("/v1/changes?{query}")).send().await;
+        answer.problem(400, "invalid-parameter");
+    }
+}
+
+#[tokio::test]
+async fn what_the_stream_lost_the_tick_brings() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let before = end_of(&agency).await;
+    let ola = world.citizen(OLA);
+    ola.put("/v1/me/contact", &json!({ "mobile": "+46701740605" }))
+        .send()
+        .await
+        .expect(200);
+    // As if the stream had given its record up.
+    let stream = world.stack.database().stream("ChangesTable").unwrap();
+    let record = stream.read(1000).unwrap().pop().unwrap();
+    stream.handled(&record.sequence_number).unwrap();
+    world.stack.settle().await.unwrap();
+    assert_eq!(end_of(&agency).await, before);
+    world.pass(2.minutes()).await;
+    assert_eq!(
+        events(&read_on(&agency, before, 10).await),
+        [&json!(["registered", "contact-set"])]
+    );
+}
