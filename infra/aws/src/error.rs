@@ -22,9 +22,12 @@ pub enum StoreError {
 }
 
 /// Codes of errors that do not pass by themselves.
-const PERMANENT: [&str; 8] = [
+const PERMANENT: [&str; 11] = [
     "AccessDenied",
     "AccessDeniedException",
+    "DisabledException",
+    "InvalidKeyUsageException",
+    "NotFoundException",
     "ResourceNotFoundException",
     "SerializationException",
     "UnrecognizedClientException",

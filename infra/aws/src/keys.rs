@@ -1,6 +1,10 @@
-//! The register's secret, wrapped by a KMS key. Nobody ever sees it in clear: KMS makes it and unwraps it.
+//! What KMS keys do for the register: they wrap its secret, which nobody ever sees in clear, and seal what a message
+//! carries but may not show.
+
+use std::collections::HashMap;
 
 use aws_sdk_kms::{Client, primitives::Blob};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mailbox_register::secret::Secret;
 
 use crate::error::StoreError;
@@ -15,4 +19,55 @@ pub async fn unwrap(client: &Client, wrapped: Vec<u8>) -> Result<Secret, StoreEr
         .plaintext
         .ok_or(StoreError::Unreadable("the wrapped secret"))?;
     Secret::try_from(plaintext.as_ref()).map_err(|_| StoreError::Unreadable("the wrapped secret"))
+}
+
+/// What was sealed cannot be opened: by this key, in this context, or at all.
+const NOT_SEALED: StoreError = StoreError::Unreadable("what a key sealed");
+
+/// Seals a text of at most 4096 bytes under a key: base64, another one each time. It opens in the same context alone.
+///
+/// # Errors
+/// [`StoreError`], if KMS does not seal it.
+pub async fn seal(client: &Client, key: &str, context: &[(&str, &str)], text: &str) -> Result<String, StoreError> {
+    let sealed = client
+        .encrypt()
+        .key_id(key)
+        .set_encryption_context(Some(pairs(context)))
+        .plaintext(Blob::new(text))
+        .send()
+        .await?;
+    let blob = sealed
+        .ciphertext_blob
+        .ok_or(StoreError::Unwritable("what a key sealed"))?;
+    Ok(STANDARD.encode(blob))
+}
+
+/// The text that [`seal`] sealed.
+///
+/// # Errors
+/// [`StoreError::Unreadable`], if it is not of this key and context; others, if KMS does not open it.
+pub async fn open(client: &Client, key: &str, context: &[(&str, &str)], sealed: &str) -> Result<String, StoreError> {
+    let blob = STANDARD.decode(sealed).map_err(|_| NOT_SEALED)?;
+    let opened = client
+        .decrypt()
+        .key_id(key)
+        .set_encryption_context(Some(pairs(context)))
+        .ciphertext_blob(Blob::new(blob))
+        .send()
+        .await
+        .map_err(|error| match error.as_service_error() {
+            Some(refused) if refused.is_invalid_ciphertext_exception() || refused.is_incorrect_key_exception() => {
+                NOT_SEALED
+            }
+            _ => StoreError::from(error),
+        })?;
+    let plaintext = opened.plaintext.ok_or(NOT_SEALED)?;
+    String::from_utf8(plaintext.into_inner()).map_err(|_| NOT_SEALED)
+}
+
+fn pairs(context: &[(&str, &str)]) -> HashMap<String, String> {
+    context
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }

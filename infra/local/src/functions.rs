@@ -28,6 +28,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: &'a aws_sdk_dynamodb::Client,
     pub(crate) messages: &'a Messages,
     pub(crate) buckets: &'a Buckets,
+    pub(crate) kms: &'a aws_sdk_kms::Client,
     pub(crate) secret: &'a Secret,
     pub(crate) clock: &'a MovableClock,
 }

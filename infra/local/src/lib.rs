@@ -14,6 +14,8 @@ mod drivers;
 mod files;
 mod functions;
 mod gateway;
+mod keyfile;
+pub mod kms;
 pub mod loopback;
 pub mod memory;
 pub mod messages;

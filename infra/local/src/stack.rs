@@ -26,6 +26,7 @@ use crate::{
     files::Files,
     functions::{Functions, Parts},
     gateway::Gateway,
+    kms::{Kms, KmsError},
     messages::Messages,
     mishaps::Mishaps,
     persons,
@@ -90,6 +91,9 @@ pub enum StackError {
     /// The buckets.
     #[error("the buckets: {0}")]
     Buckets(#[from] BucketsError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KmsError),
     /// The issuers.
     #[error("the token issuers: {0}")]
     Tokens(#[from] TokensError),
@@ -133,6 +137,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Tokens,
     pub(crate) directory: Directory,
     pub(crate) buckets: Buckets,
+    kms: Kms,
     files: Files,
     /// Whether files are driven by themselves, or by whoever settles.
     is_driven: bool,
@@ -164,7 +169,7 @@ impl Stack {
             None => MovableClock::running(folder)?,
         };
         let accepted_at = clock.clone();
-        let (database, queues, messages, tokens, buckets) = tokio::try_join!(
+        let (database, queues, messages, tokens, buckets, kms) = tokio::try_join!(
             async {
                 Database::start(&template.tables, folder)
                     .await
@@ -182,6 +187,7 @@ impl Stack {
                     .await
                     .map_err(StackError::from)
             },
+            async { Kms::start(template, folder).await.map_err(StackError::from) },
         )?;
         let secret = secret(folder)?;
         let database_faults = if options.database_faults {
@@ -200,6 +206,7 @@ impl Stack {
             client: &client,
             messages: &messages,
             buckets: &buckets,
+            kms: &kms.client(),
             secret: &secret,
             clock: &clock,
         };
@@ -215,6 +222,7 @@ impl Stack {
             tokens,
             directory: Directory::shipped()?,
             buckets,
+            kms,
             files: functions.files,
             is_driven: options.driven,
             client,
@@ -289,6 +297,11 @@ impl Stack {
     /// The files, and what goes wrong with them.
     pub fn buckets(&self) -> &Buckets {
         &self.inner.buckets
+    }
+
+    /// The keys.
+    pub fn kms(&self) -> &Kms {
+        &self.inner.kms
     }
 
     /// The function that works on files: for tests that hand it one message at a time.

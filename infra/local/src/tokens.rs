@@ -3,8 +3,7 @@
 //! For the local stack and tests only: whoever can call this can be anybody.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -29,6 +28,7 @@ use mailbox_register::caller::Assurance;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::keyfile;
 use crate::loopback::Server;
 
 /// `iss` of citizens' tokens. Without a slash at the end, as ID-porten's.
@@ -348,19 +348,13 @@ fn key(issuer: Issuer, folder: Option<&Path>) -> Result<Arc<Key>, TokensError> {
         return own();
     };
     let file = folder.join(issuer.file());
-    match fs::read(&file) {
-        Ok(der) => {
-            let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| TokensError::Key)?;
-            Ok(Arc::new(Key::new(pair)))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = own()?;
-            fs::create_dir_all(folder)?;
-            write_private(&file, key.pair.as_der()?.as_ref())?;
-            Ok(key)
-        }
-        Err(error) => Err(error.into()),
+    if let Some(der) = keyfile::read(&file)? {
+        let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| TokensError::Key)?;
+        return Ok(Arc::new(Key::new(pair)));
     }
+    let key = own()?;
+    keyfile::write(&file, key.pair.as_der()?.as_ref())?;
+    Ok(key)
 }
 
 fn made_once(cell: &OnceLock<Arc<Key>>) -> Result<Arc<Key>, TokensError> {
@@ -370,19 +364,6 @@ fn made_once(cell: &OnceLock<Arc<Key>>) -> Result<Arc<Key>, TokensError> {
     let made = Arc::new(Key::new(RsaKeyPair::generate(KeySize::Rsa2048)?));
     // Another thread may have been faster: all use the first.
     Ok(Arc::clone(cell.get_or_init(|| made)))
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut written = options.open(&new)?;
-    written.write_all(content)?;
-    written.sync_all()?;
-    fs::rename(&new, file)
 }
 
 /// The subject that one client sees for a person: always the same, and another for each client (`OpenID` Connect Core, 8.1).
@@ -400,6 +381,8 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use jsonwebtoken::errors::ErrorKind;
     use jsonwebtoken::jwk::JwkSet;
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
