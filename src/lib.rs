@@ -22,6 +22,7 @@ pub mod receipt;
 pub mod secret;
 pub mod sms;
 pub mod texts;
+pub mod usage;
 pub mod words;
 
 /// Implements a `Debug` that shows the type and nothing of the value.
