@@ -11,6 +11,7 @@ use crate::{
     mailbox::ProviderId,
     organisation::OrganisationNumber,
     texts::{MAX_PROVIDER, is_one_line},
+    usage::OwnLimits,
     words::Purpose,
 };
 
@@ -94,6 +95,9 @@ pub struct Provider {
     /// When it can be chosen.
     #[serde(flatten)]
     pub validity: Validity,
+    /// How many persons it may ask for, where that is other than for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<OwnLimits>,
 }
 
 impl Provider {
@@ -139,6 +143,9 @@ pub struct Agency {
     /// Whether and how it may send files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FileAccess>,
+    /// How many persons it may ask for, where that is other than for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<OwnLimits>,
 }
 
 impl Agency {

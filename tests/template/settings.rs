@@ -11,7 +11,9 @@ use crate::{FUNCTIONS, folders, function, template};
 const SHARED: [&str; 2] = ["LOG_LEVEL", "SSL_CERT_FILE"];
 
 /// How names of numbers end.
-const NUMBERS: [&str; 7] = ["_SECOND", "_WORKERS", "_DAY", "_ROWS", "_BYTES", "_PERCENT", "_PRICE"];
+const NUMBERS: [&str; 8] = [
+    "_SECOND", "_MINUTE", "_DAY", "_WORKERS", "_ROWS", "_BYTES", "_PERCENT", "_PRICE",
+];
 
 /// A value of the right form.
 fn value(name: &str) -> String {

@@ -23,6 +23,7 @@ use mailbox_register::{
     notice::NoticeId,
     organisation::OrganisationNumber,
     person::PersonIdentifier,
+    usage::Ask,
     words::Reference,
 };
 use serde::Deserialize;
@@ -133,14 +134,15 @@ impl Announce {
 
 /// Announces a letter: the answer says what will happen, or why nobody can be notified.
 pub(crate) async fn announce(
-    Announcer { machine, role }: Announcer,
+    announcer: Announcer,
     key: IdempotencyKey,
     State(app): State<SharedApp>,
     Body { value, raw }: Body<Announce>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let ordered = value.read(&app)?;
-    if matches!(role, Role::Agency)
+    let machine = &announcer.machine;
+    if matches!(announcer.role, Role::Agency)
         && (ordered.sender.organisation != machine.organisation || ordered.sender.sector != Sector::Public)
     {
         // A message would name somebody else as its sender.
@@ -153,7 +155,7 @@ pub(crate) async fn announce(
         content: ["POST /v1/letters", text(&raw)],
     };
     let answer = once(&app.requests, request, now, async |claim| {
-        app.announce(&machine, &role, ordered, claim, now).await
+        app.announce(&announcer, ordered, claim, now).await
     })
     .await?;
     Ok(respond(answer))
@@ -162,8 +164,7 @@ pub(crate) async fn announce(
 impl App {
     async fn announce(
         &self,
-        machine: &Machine,
-        role: &Role,
+        Announcer { machine, role, limits }: &Announcer,
         ordered: Ordered,
         claim: Option<&Claim>,
         now: Timestamp,
@@ -189,11 +190,21 @@ impl App {
             let field = "/availableFrom".to_owned();
             return Err(Problem::of_fields(&[(field, Kind::InvalidAvailability)]));
         }
+        self.limiter
+            .admit(machine.organisation, limits.as_ref(), Ask::Letter, now)
+            .await?;
         self.on_record(machine, &announcement, now).await?;
         let stored = self.register.one(&announcement.person).await.or_unavailable()?;
         let entry = stored.as_ref().map(|stored| &stored.entry);
-        if let Role::Provider(provider) = role
-            && !has_mailbox(entry, provider)
+        let is_known = match role {
+            Role::Provider(provider) => has_mailbox(entry, provider),
+            Role::Agency => entry.is_some(),
+        };
+        if !is_known {
+            self.limiter.missed(machine.organisation, 1, now).await;
+        }
+        if let Role::Provider(_) = role
+            && !is_known
         {
             // Whether the person is not in the register, or reserved, or with another provider, is not told.
             return Err(Kind::MailboxNotFound.into());

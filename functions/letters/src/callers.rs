@@ -9,6 +9,7 @@ use infra_edge::{
 use mailbox_register::{
     caller::{Machine, Scope},
     mailbox::ProviderId,
+    usage::OwnLimits,
 };
 
 use crate::SharedApp;
@@ -17,6 +18,8 @@ use crate::SharedApp;
 pub(crate) struct Announcer {
     pub(crate) machine: Machine,
     pub(crate) role: Role,
+    /// Limits of its own.
+    pub(crate) limits: Option<OwnLimits>,
 }
 
 /// In which role an organisation announces letters.
@@ -36,12 +39,15 @@ impl FromRequestParts<SharedApp> for Announcer {
             .with(Scope::LettersWrite)?;
         let (organisation, now) = (machine.organisation, app.clock.now());
         if let Some(provider) = app.directory.provider_of(organisation, now).await.or_unavailable()? {
-            let role = Role::Provider(provider.id);
-            return Ok(Self { machine, role });
+            return Ok(Self {
+                machine,
+                role: Role::Provider(provider.id),
+                limits: provider.limits,
+            });
         }
         let agency = app.directory.agency(organisation, now).await.or_unavailable()?;
-        agency.ok_or(Kind::Forbidden)?;
+        let limits = agency.ok_or(Kind::Forbidden)?.limits;
         let role = Role::Agency;
-        Ok(Self { machine, role })
+        Ok(Self { machine, role, limits })
     }
 }

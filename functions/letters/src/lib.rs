@@ -16,7 +16,7 @@ use axum::{
 use infra_aws::{
     directory::Directory, disclosures::Disclosures, feed::Feed, outbox::Outbox, register::Entries, requests::Requests,
 };
-use infra_edge::{app, clock::Clock};
+use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{person::Population, secret::Secret};
 
 pub use settings::Settings;
@@ -36,6 +36,8 @@ pub struct App {
     pub disclosures: Disclosures,
     /// Agencies and providers.
     pub directory: Directory,
+    /// How much organisations may ask for.
+    pub limiter: Limiter,
     /// What person keys and letters' identities are made with.
     pub secret: Secret,
     /// Which persons this register holds.

@@ -3,13 +3,14 @@
 use aws_sdk_dynamodb::Client;
 use infra_aws::{
     directory::Directory, disclosures::Disclosures, feed::Feed, letters::Letters, notices::Notices, outbox::Outbox,
-    register::Entries, requests::Requests,
+    register::Entries, requests::Requests, usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
+    usage::{self, Limiter},
 };
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secret, usage::Limits};
 
 use crate::App;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     requests: String,
     disclosures: String,
     directory: String,
+    usage: String,
+    limits: Limits,
     population: Population,
     /// The register's secret, wrapped by KMS.
     pub wrapped_secret: Vec<u8>,
@@ -42,6 +45,8 @@ impl Settings {
             requests: environment.required("REQUESTS_TABLE")?,
             disclosures: environment.required("DISCLOSURES_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
+            usage: environment.required("USAGE_TABLE")?,
+            limits: usage::limits(environment)?,
             population: environment.parsed("PERSONS")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
@@ -59,6 +64,7 @@ impl Settings {
             requests: Requests::new(client.clone(), self.requests, secret.clone()),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
             directory: Directory::new(client.clone(), self.directory),
+            limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
             secret: secret.clone(),
             population: self.population,
             clock,

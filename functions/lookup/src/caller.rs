@@ -6,7 +6,10 @@ use infra_edge::{
     problem::{Kind, Problem},
     unavailable::OrUnavailable as _,
 };
-use mailbox_register::caller::{Fields, Machine};
+use mailbox_register::{
+    caller::{Fields, Machine},
+    usage::OwnLimits,
+};
 
 use crate::SharedApp;
 
@@ -14,6 +17,8 @@ use crate::SharedApp;
 pub(crate) struct AgencyCaller {
     pub(crate) machine: Machine,
     pub(crate) fields: Fields,
+    /// Limits of its own.
+    pub(crate) limits: Option<OwnLimits>,
 }
 
 impl FromRequestParts<SharedApp> for AgencyCaller {
@@ -25,11 +30,16 @@ impl FromRequestParts<SharedApp> for AgencyCaller {
         if fields.names().is_empty() {
             return Err(Kind::Forbidden.into());
         }
-        app.directory
+        let agency = app
+            .directory
             .agency(machine.organisation, app.clock.now())
             .await
             .or_unavailable()?
             .ok_or(Kind::Forbidden)?;
-        Ok(Self { machine, fields })
+        Ok(Self {
+            machine,
+            fields,
+            limits: agency.limits,
+        })
     }
 }

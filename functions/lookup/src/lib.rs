@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use infra_aws::{directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations};
-use infra_edge::{app, clock::Clock};
+use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{person::Population, secret::Secret};
 
 pub use settings::Settings;
@@ -32,6 +32,8 @@ pub struct App {
     pub relations: Relations,
     /// Agencies and providers.
     pub directory: Directory,
+    /// How much organisations may ask for.
+    pub limiter: Limiter,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.

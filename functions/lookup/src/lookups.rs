@@ -1,6 +1,9 @@
 //! `POST /v1/lookups`: one person to a thousand.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -16,6 +19,7 @@ use infra_edge::{
 };
 use mailbox_register::{
     person::{PersonIdentifier, PersonKey},
+    usage::Ask,
     words::{Purpose, Reference},
 };
 use serde::{Deserialize, Serialize};
@@ -45,7 +49,11 @@ struct Answer<'a> {
 
 /// Looks persons up: as many answers as persons, in their order, a repeated person in each place.
 pub(crate) async fn look_up(
-    AgencyCaller { machine, fields }: AgencyCaller,
+    AgencyCaller {
+        machine,
+        fields,
+        limits,
+    }: AgencyCaller,
     State(app): State<SharedApp>,
     Body { value, .. }: Body<LookUp>,
 ) -> Result<Response, Problem> {
@@ -73,6 +81,8 @@ pub(crate) async fn look_up(
     let (persons, purpose) = reading.finish(persons.zip(purpose))?;
 
     let keys: Vec<PersonKey> = persons.iter().map(|person| app.secret.person_key(person)).collect();
+    let (organisation, ask) = (machine.organisation, Ask::look_up(&keys));
+    let admitted = app.limiter.admit(organisation, limits.as_ref(), ask, now).await?;
     let disclosure = Disclosure {
         request: Uuid::new_v4(),
         organisation: machine.organisation,
@@ -93,6 +103,7 @@ pub(crate) async fn look_up(
         .many(&keys, Instant::now() + PATIENCE)
         .await
         .or_unavailable()?;
+    app.limiter.missed(organisation, missing(&keys, &entries), now).await;
     let providers = app.directory.providers(now).await.or_unavailable()?;
 
     let results: Vec<_> = persons
@@ -111,9 +122,15 @@ pub(crate) async fn look_up(
         .collect();
     metrics::counter!("PersonsLookedUp").increment(results.len() as u64);
     metrics::counter!("PersonsNotFound").increment((persons.len() - found(&keys, &entries)) as u64);
-    Ok(Json(Answer { results }).into_response())
+    Ok(admitted.on(Json(Answer { results }).into_response()))
 }
 
-fn found<V>(keys: &[PersonKey], entries: &std::collections::HashMap<PersonKey, V>) -> usize {
+/// How many persons are not in the register, each counted once.
+fn missing<V>(keys: &[PersonKey], entries: &HashMap<PersonKey, V>) -> usize {
+    let missing = keys.iter().filter(|key| !entries.contains_key(*key));
+    missing.collect::<HashSet<_>>().len()
+}
+
+fn found<V>(keys: &[PersonKey], entries: &HashMap<PersonKey, V>) -> usize {
     keys.iter().filter(|key| entries.contains_key(*key)).count()
 }

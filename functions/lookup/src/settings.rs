@@ -1,12 +1,15 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use infra_aws::{directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations};
+use infra_aws::{
+    directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations, usage::Usage,
+};
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
+    usage::{self, Limiter},
 };
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secret, usage::Limits};
 
 use crate::App;
 
@@ -18,6 +21,8 @@ pub struct Settings {
     feed: String,
     relations: String,
     directory: String,
+    usage: String,
+    limits: Limits,
     population: Population,
     /// The register's secret, wrapped by KMS.
     pub wrapped_secret: Vec<u8>,
@@ -35,6 +40,8 @@ impl Settings {
             feed: environment.required("FEED_TABLE")?,
             relations: environment.required("RELATIONS_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
+            usage: environment.required("USAGE_TABLE")?,
+            limits: usage::limits(environment)?,
             population: environment.parsed("PERSONS")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
@@ -48,6 +55,7 @@ impl Settings {
             feed: Feed::new(client.clone(), self.feed),
             relations: Relations::new(client.clone(), self.relations),
             directory: Directory::new(client.clone(), self.directory),
+            limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
             secret: secret.clone(),
             population: self.population,
             clock,

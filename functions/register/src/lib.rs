@@ -23,7 +23,7 @@ use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
     register::Register, requests::Requests,
 };
-use infra_edge::{app, clock::Clock};
+use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
 
 pub use settings::Settings;
@@ -45,6 +45,8 @@ pub struct App {
     pub addresses: Addresses,
     /// The record of what providers were told of a person, to be added to.
     pub disclosures: Disclosures,
+    /// How much organisations may ask for.
+    pub limiter: Limiter,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.

@@ -19,6 +19,7 @@ use mailbox_register::{
     entry::{self, Actor, Command, Ineligible, Registering},
     mailbox::{Certificate, MailboxAddress, ProviderId},
     person::{PersonIdentifier, PersonKey, Population},
+    usage::Ask,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -70,13 +71,19 @@ pub(crate) async fn eligibility(
     State(app): State<SharedApp>,
     Body { value, .. }: Body<About>,
 ) -> Result<Response, Problem> {
+    let (organisation, now) = (machine.organisation, app.clock.now());
     let person = value.person(app.population)?;
     let key = app.secret.person_key(&person);
+    let limits = provider.limits.as_ref();
+    let admitted = app.limiter.admit(organisation, limits, Ask::LookUp(1), now).await?;
     app.on_record(&machine, "eligibility for a mailbox", &key).await?;
     let stored = app.register.entries().one(&key).await.or_unavailable()?;
+    if stored.is_none() {
+        app.limiter.missed(organisation, 1, now).await;
+    }
     let reason = entry::eligibility(stored.as_ref().map(|stored| &stored.entry), &provider.id).err();
     let eligible = reason.is_none();
-    Ok(Json(Eligibility { eligible, reason }).into_response())
+    Ok(admitted.on(Json(Eligibility { eligible, reason }).into_response()))
 }
 
 /// A mailbox to register or update.

@@ -3,13 +3,14 @@
 use aws_sdk_dynamodb::Client;
 use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
-    register::Register, requests::Requests,
+    register::Register, requests::Requests, usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
+    usage::{self, Limiter},
 };
-use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
+use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret, usage::Limits};
 
 use crate::App;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     directory: String,
     addresses: String,
     disclosures: String,
+    usage: String,
+    limits: Limits,
     population: Population,
     countries: AllowedCountries,
     /// The register's secret, wrapped by KMS.
@@ -45,6 +48,8 @@ impl Settings {
             directory: environment.required("DIRECTORY_TABLE")?,
             addresses: environment.required("ADDRESSES_TABLE")?,
             disclosures: environment.required("DISCLOSURES_TABLE")?,
+            usage: environment.required("USAGE_TABLE")?,
+            limits: usage::limits(environment)?,
             population: environment.parsed("PERSONS")?,
             countries: environment.parsed("SMS_COUNTRIES")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
@@ -61,6 +66,7 @@ impl Settings {
             directory: Directory::new(client.clone(), self.directory),
             addresses: Addresses::new(client.clone(), self.addresses, secret.clone()),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
+            limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
             secret: secret.clone(),
             population: self.population,
             countries: self.countries,

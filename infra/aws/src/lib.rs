@@ -32,3 +32,4 @@ pub mod sending;
 pub mod sms;
 pub mod steps;
 pub mod transaction;
+pub mod usage;

@@ -9,8 +9,11 @@ pub mod clock;
 pub mod once;
 pub mod person;
 pub mod problem;
+mod quota;
 pub mod request;
 pub mod settings;
 pub mod telemetry;
 #[cfg(feature = "store")]
 pub mod unavailable;
+#[cfg(feature = "store")]
+pub mod usage;

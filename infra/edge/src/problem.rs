@@ -5,7 +5,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use mailbox_register::usage::Quotas;
 use serde::Serialize;
+
+use crate::quota;
 
 /// Whose fault a refusal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -65,7 +68,7 @@ kinds! {
     /// An empty list of persons.
     TooFewIdentifiers = BAD_REQUEST, "too-few-identifiers", "The list of persons is empty.";
     /// More persons than one request takes.
-    TooManyIdentifiers = BAD_REQUEST, "too-many-identifiers", "More than 1000 persons in one request.";
+    TooManyIdentifiers = BAD_REQUEST, "too-many-identifiers", "More persons in one request than it may have: 1000, or what the organisation may ask for in a minute or a day.";
     /// `Idempotency-Key` missing or unusable.
     IdempotencyKeyRequired = BAD_REQUEST, "idempotency-key-required", "One Idempotency-Key header of 1 to 255 visible ASCII characters without commas is needed.";
     /// The key was used for another request.
@@ -138,6 +141,10 @@ kinds! {
     WrongCode = UNPROCESSABLE_ENTITY, "wrong-code", "The code is wrong or no longer valid.";
     /// Too many tries, or a new code too soon.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many tries. Wait and try again.";
+    /// More persons than the organisation may ask for in a minute, or a day.
+    RateLimited = TOO_MANY_REQUESTS, "rate-limited", "The organisation has asked for as many persons as it may for now. Larger lists go in a file.";
+    /// Too many persons who are not in the register, in an hour.
+    TooManyMisses = TOO_MANY_REQUESTS, "too-many-misses", "Too many of the persons that the organisation asked for are not in the register. Check the list.";
     /// Something this service stands on is down.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer right now.";
     /// A fault of this service.
@@ -149,7 +156,12 @@ impl Kind {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::RequestInProgress | Self::TooManyRequests | Self::Unavailable | Self::Internal
+            Self::RequestInProgress
+                | Self::TooManyRequests
+                | Self::RateLimited
+                | Self::TooManyMisses
+                | Self::Unavailable
+                | Self::Internal
         )
     }
 
@@ -178,6 +190,7 @@ pub struct Problem {
     kind: Kind,
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
+    quotas: Option<Quotas>,
 }
 
 impl Problem {
@@ -187,6 +200,7 @@ impl Problem {
             kind,
             errors: Vec::new(),
             retry_after: None,
+            quotas: None,
         }
     }
 
@@ -207,6 +221,7 @@ impl Problem {
                 })
                 .collect(),
             retry_after: None,
+            quotas: None,
         }
     }
 
@@ -214,6 +229,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says how much may still be asked for.
+    #[must_use]
+    pub const fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = Some(quotas);
         self
     }
 
@@ -267,6 +289,9 @@ impl IntoResponse for Problem {
         let wait = self.retry_after.or_else(|| kind.is_retryable().then_some(1));
         if let Some(seconds) = wait {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(quotas) = &self.quotas {
+            quota::show(quotas, headers);
         }
         response
     }
