@@ -147,6 +147,30 @@ impl Registration {
         }
     }
 
+    /// When the person is to be reminded of a channel's address; none if there is nothing to remind of, or no use in it
+    /// any more at `now`: what is stale already cannot be kept fresh.
+    pub fn reminder_due_at(&self, channel: Channel, now: Timestamp) -> Option<Timestamp> {
+        fn of<A>(point: Option<&ContactPoint<A>>, now: Timestamp) -> Option<Timestamp> {
+            point.filter(|point| point.is_fresh(now))?.reminder_due_at()
+        }
+        match channel {
+            Channel::Sms => of(self.mobile.as_ref(), now),
+            Channel::Email => of(self.email.as_ref(), now),
+        }
+    }
+
+    /// When the person is to be reminded next that an address goes stale; none if of none.
+    pub fn next_reminder_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = Channel::ALL.into_iter();
+        due.filter_map(|channel| self.reminder_due_at(channel, now)).min()
+    }
+
+    /// Whether the person was reminded of an address, and has not said since that it is right.
+    pub fn has_reminder_open(&self) -> bool {
+        self.mobile.as_ref().is_some_and(|point| point.reminded_at.is_some())
+            || self.email.as_ref().is_some_and(|point| point.reminded_at.is_some())
+    }
+
     /// The channel for a service message: mobile, or e-mail where no mobile can be reached.
     pub fn service_channel(&self) -> Option<Channel> {
         Channel::ALL.into_iter().find(|channel| self.is_reachable(*channel))

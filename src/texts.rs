@@ -57,6 +57,8 @@ pub enum Message<'a> {
         /// The name of who sent it, where it may be named; see [`nameable_sender`].
         sender: Option<&'a str>,
     },
+    /// Contact details go stale in two months, unless the person says that they are right.
+    FreshnessReminder,
 }
 
 /// An e-mail, ready to send.
@@ -201,6 +203,7 @@ fn render(message: &Message<'_>, language: Language, owner: &str, block: Block) 
         }
         Message::LetterArrived { sender } => letter_arrived(language, block, owner, checked_sender(sender)?),
         Message::LetterReminder { sender } => letter_reminder(language, block, owner, checked_sender(sender)?),
+        Message::FreshnessReminder => freshness_reminder(language, block, owner),
     }?;
     Ok(text.trim().to_owned())
 }
@@ -253,6 +256,8 @@ kind!(letter_arrived(owner: &'a str, sender: Option<&'a str>):
     "letter_arrived/nb.txt", "letter_arrived/nn.txt", "letter_arrived/en.txt", "letter_arrived/se.txt");
 kind!(letter_reminder(owner: &'a str, sender: Option<&'a str>):
     "letter_reminder/nb.txt", "letter_reminder/nn.txt", "letter_reminder/en.txt", "letter_reminder/se.txt");
+kind!(freshness_reminder(owner: &'a str):
+    "freshness_reminder/nb.txt", "freshness_reminder/nn.txt", "freshness_reminder/en.txt", "freshness_reminder/se.txt");
 
 #[cfg(test)]
 mod tests {
@@ -268,7 +273,7 @@ mod tests {
     }
 
     /// One message of each kind, with the name that it is rendered under.
-    fn kinds<'a>(provider: &'a str, sender: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 8] {
+    fn kinds<'a>(provider: &'a str, sender: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 9] {
         let changed = |what| Message::AddressChanged { what };
         let (named, unnamed) = (Some(sender), None);
         [
@@ -280,6 +285,7 @@ mod tests {
             ("letter_arrived_from", Message::LetterArrived { sender: named }),
             ("letter_reminder", Message::LetterReminder { sender: unnamed }),
             ("letter_reminder_from", Message::LetterReminder { sender: named }),
+            ("freshness_reminder", Message::FreshnessReminder),
         ]
     }
 

@@ -66,6 +66,7 @@ fn name(event: &Event, registration: Option<&Registration>) -> Option<&'static s
             .then_some("mailbox"),
         Event::MailboxClosed { .. } => active.is_none().then_some("mailbox"),
         Event::PreferredChannelSet { .. }
+        | Event::FreshnessReminded { .. }
         | Event::MailboxChoicePending { .. }
         | Event::MailboxChoiceTakenBack { .. }
         | Event::MailboxRegistered { .. } => None,

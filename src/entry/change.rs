@@ -53,6 +53,11 @@ pub enum Event {
         /// Which kind of address.
         channel: Channel,
     },
+    /// The person was reminded to say whether addresses are still right, before they go stale.
+    FreshnessReminded {
+        /// Which kinds of addresses.
+        channels: Vec<Channel>,
+    },
     /// Another language.
     LanguageSet {
         /// Which.

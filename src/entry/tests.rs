@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use jiff::ToSpan as _;
+
 use super::*;
-use crate::{contact::mobile::AllowedCountries, mailbox::ProviderId, notice::Message, person::Population};
+use crate::{
+    contact::{FRESH_MONTHS, REMINDER_MONTHS, mobile::AllowedCountries, norwegian_time},
+    mailbox::ProviderId,
+    notice::Message,
+    person::Population,
+};
 
 const PROVIDERS: [&str; 3] = ["digipost", "e-boks", "posten"];
 const MOBILES: [&str; 3] = ["+46701740605", "+46701740606", "+46701740607"];
@@ -53,7 +60,25 @@ fn registering(at: usize) -> Command {
 }
 
 fn run(entry: Option<&Entry>, command: Command) -> Result<Transition, Refused> {
-    apply(entry, &person(), command, Actor::Citizen, start())
+    run_after(0, entry, command)
+}
+
+/// As many months after the start.
+fn later(months: i32) -> Timestamp {
+    let start = start().to_zoned(norwegian_time());
+    start.checked_add(months.months()).unwrap().timestamp()
+}
+
+fn run_after(months: i32, entry: Option<&Entry>, command: Command) -> Result<Transition, Refused> {
+    apply(entry, &person(), command, Actor::Citizen, later(months))
+}
+
+/// What a command does so many months after the start, where it must do something.
+fn changed_after(months: i32, entry: &Entry, command: Command) -> Outcome {
+    match run_after(months, Some(entry), command).unwrap() {
+        Transition::Changed(outcome) => *outcome,
+        Transition::Unchanged => panic!("the command changes nothing"),
+    }
 }
 
 /// The outcome of commands one after the other, none of which may be refused; the last one must change something.
@@ -162,6 +187,104 @@ fn saving_stale_details_again_makes_them_fresh() {
     };
     assert!(saved.entry.registration().unwrap().can_be_notified(later));
     assert_eq!(saved.codes, []);
+}
+
+#[test]
+fn whoever_has_not_said_for_sixteen_months_that_details_are_right_is_reminded_once() {
+    let entry = after([contact(Update::Set(email(0)), Update::Set(mobile(0)))]).entry;
+    let remind = || Command::RemindOfFreshness;
+    assert_eq!(entry.registration().unwrap().next_reminder_at(start()), Some(later(16)));
+    assert_eq!(run_after(15, Some(&entry), remind()), Ok(Transition::Unchanged));
+    let reminded = changed_after(16, &entry, remind());
+    assert_eq!(reminded.notices, [(Channel::Email, Message::FreshnessReminder)]);
+    let channels = vec![Channel::Sms, Channel::Email];
+    assert_eq!(reminded.change.events, [Event::FreshnessReminded { channels }]);
+    let stored = serde_json::to_string(&reminded.entry).unwrap();
+    assert_eq!(serde_json::from_str::<Entry>(&stored).unwrap(), reminded.entry);
+    let reminded = reminded.entry;
+    assert!(reminded.registration().unwrap().has_reminder_open());
+    for months in [16, 17, 18, 40] {
+        assert_eq!(run_after(months, Some(&reminded), remind()), Ok(Transition::Unchanged));
+    }
+    assert_eq!(reminded.registration().unwrap().next_reminder_at(later(16)), None);
+
+    let confirmed = changed_after(17, &reminded, Command::Confirm).entry;
+    let registration = confirmed.registration().unwrap();
+    assert!(!registration.has_reminder_open());
+    assert_eq!(registration.next_reminder_at(later(17)), Some(later(17 + 16)));
+    assert_eq!(changed_after(33, &confirmed, remind()).notices.len(), 1);
+}
+
+#[test]
+fn a_reminder_goes_by_email_or_else_by_sms_and_only_of_what_can_be_reached() {
+    let remind = || Command::RemindOfFreshness;
+    let by_sms = vec![(Channel::Sms, Message::FreshnessReminder)];
+    let only_mobile = after([contact(Update::Keep, Update::Set(mobile(0)))]).entry;
+    assert_eq!(changed_after(16, &only_mobile, remind()).notices, by_sms);
+    let dead_email = after([
+        contact(Update::Set(email(0)), Update::Set(mobile(0))),
+        Command::MarkUndeliverable(email(0).into()),
+    ])
+    .entry;
+    let reminded = changed_after(16, &dead_email, remind());
+    assert_eq!(reminded.notices, by_sms);
+    let channels = vec![Channel::Sms];
+    assert_eq!(reminded.change.events, [Event::FreshnessReminded { channels }]);
+    let nothing_reached = changed_after(1, &dead_email, Command::MarkUndeliverable(mobile(0).into())).entry;
+    assert_eq!(
+        run_after(16, Some(&nothing_reached), remind()),
+        Ok(Transition::Unchanged)
+    );
+}
+
+#[test]
+fn each_address_has_its_own_sixteen_months() {
+    let email_first = after([contact(Update::Set(email(0)), Update::Keep)]).entry;
+    let both = changed_after(3, &email_first, contact(Update::Keep, Update::Set(mobile(0)))).entry;
+    let reminded = changed_after(16, &both, Command::RemindOfFreshness).entry;
+    assert_eq!(
+        reminded.registration().unwrap().next_reminder_at(later(16)),
+        Some(later(19))
+    );
+    let again = changed_after(19, &reminded, Command::RemindOfFreshness);
+    assert_eq!(again.notices, [(Channel::Email, Message::FreshnessReminder)]);
+}
+
+#[test]
+fn saving_or_proving_a_reminded_address_is_a_word_that_it_is_right() {
+    let entry = after([
+        contact(Update::Set(email(0)), Update::Keep),
+        Command::Validate(email(0).into()),
+    ])
+    .entry;
+    let reminded = changed_after(16, &entry, Command::RemindOfFreshness).entry;
+    for command in [
+        contact(Update::Set(email(0)), Update::Keep),
+        contact(Update::Set(email(1)), Update::Keep),
+        Command::Validate(email(0).into()),
+        Command::Confirm,
+    ] {
+        let said = changed_after(17, &reminded, command.clone()).entry;
+        let registration = said.registration().unwrap();
+        assert_eq!(registration.next_reminder_at(later(17)), Some(later(33)), "{command:?}");
+        assert!(!registration.has_reminder_open());
+        assert_eq!(run_after(17, Some(&said), command), Ok(Transition::Unchanged));
+    }
+}
+
+#[test]
+fn the_reserved_are_reminded_and_whoever_is_stale_or_gone_is_not() {
+    let remind = || Command::RemindOfFreshness;
+    let entry = after([contact(Update::Set(email(0)), Update::Keep)]).entry;
+    let reserved = changed_after(1, &entry, Command::Reserve).entry;
+    assert_eq!(changed_after(16, &reserved, remind()).notices.len(), 1);
+    assert_eq!(run_after(18, Some(&entry), remind()), Ok(Transition::Unchanged));
+    assert_eq!(entry.registration().unwrap().next_reminder_at(later(18)), None);
+    for reason in [DeletionReason::OwnWish, DeletionReason::PopulationRegister] {
+        let gone = changed_after(1, &entry, Command::Delete(reason)).entry;
+        assert_eq!(run_after(16, Some(&gone), remind()), Ok(Transition::Unchanged));
+    }
+    assert_eq!(run_after(16, None, remind()), Ok(Transition::Unchanged));
 }
 
 #[test]
@@ -353,13 +476,72 @@ struct Model {
     there: There,
     version: u64,
     reserved: bool,
-    email: Option<usize>,
-    mobile: Option<usize>,
+    email: Option<Point>,
+    mobile: Option<Point>,
     active: Option<usize>,
     inactive: BTreeSet<usize>,
     pending: Option<usize>,
     withdrawn: bool,
     closed: BTreeSet<usize>,
+}
+
+/// An address: which, the months in which it was set and verified, and whether its person was reminded since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Point {
+    address: usize,
+    updated: i32,
+    verified: Option<i32>,
+    reminded: bool,
+}
+
+impl Point {
+    const fn new(address: usize, now: i32) -> Self {
+        Self {
+            address,
+            updated: now,
+            verified: None,
+            reminded: false,
+        }
+    }
+
+    const fn verify(&mut self, now: i32) {
+        self.verified = Some(now);
+        self.reminded = false;
+    }
+
+    fn said(&self) -> i32 {
+        self.verified
+            .map_or(self.updated, |verified| verified.max(self.updated))
+    }
+
+    fn is_due(&self, now: i32) -> bool {
+        !self.reminded && (REMINDER_MONTHS..FRESH_MONTHS).contains(&(now - self.said()))
+    }
+
+    /// Sets an address anew, or says by that that it is right.
+    fn set(point: &mut Option<Self>, address: usize, now: i32) {
+        match point {
+            Some(same) if same.address == address => {
+                if same.reminded || now - same.said() >= FRESH_MONTHS {
+                    same.verify(now);
+                }
+            }
+            other => *other = Some(Self::new(address, now)),
+        }
+    }
+
+    fn of<A>(point: &ContactPoint<A>, address: usize) -> Self {
+        let months = |at: Timestamp| {
+            let date = at.to_zoned(norwegian_time()).date();
+            (i32::from(date.year()) - 2026) * 12 + i32::from(date.month()) - 3
+        };
+        Self {
+            address,
+            updated: months(point.updated_at),
+            verified: point.verified_at.map(months),
+            reminded: point.reminded_at.is_some(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -383,6 +565,8 @@ enum Step {
     Unreserve,
     Register(usize),
     Close(usize),
+    Confirm,
+    Remind,
     Leave,
     Die,
 }
@@ -400,6 +584,8 @@ impl Step {
             Self::Unreserve => Command::Unreserve,
             Self::Register(at) => registering(at),
             Self::Close(at) => Command::CloseMailbox(provider(at)),
+            Self::Confirm => Command::Confirm,
+            Self::Remind => Command::RemindOfFreshness,
             Self::Leave => Command::Delete(DeletionReason::OwnWish),
             Self::Die => Command::Delete(DeletionReason::PopulationRegister),
         }
@@ -408,7 +594,7 @@ impl Step {
 
 impl Model {
     /// The next model and how many notices of a choice go out, or none where the step is refused.
-    fn next(&self, step: &Step) -> Option<(Self, usize)> {
+    fn next(&self, step: &Step, now: i32) -> Option<(Self, usize)> {
         let mut next = self.clone();
         let registered = self.there == There::Registered;
         let mut told = 0;
@@ -417,8 +603,14 @@ impl Model {
             Step::Email(_) | Step::Mobile(_) | Step::Choose(_) | Step::Reserve if self.there == There::Dead => {
                 return None;
             }
-            Step::Email(at) => (next.there, next.email) = (There::Registered, Some(at)),
-            Step::Mobile(at) => (next.there, next.mobile) = (There::Registered, Some(at)),
+            Step::Email(at) => {
+                next.there = There::Registered;
+                Point::set(&mut next.email, at, now);
+            }
+            Step::Mobile(at) => {
+                next.there = There::Registered;
+                Point::set(&mut next.mobile, at, now);
+            }
             Step::NoEmail if self.mobile.is_none() => return None,
             Step::NoEmail => next.email = None,
             Step::NoMobile if self.email.is_none() => return None,
@@ -471,6 +663,17 @@ impl Model {
                 next.active = next.active.filter(|active| *active != at);
                 next.closed.insert(at);
             }
+            Step::Confirm if !reachable => return None,
+            Step::Confirm => {
+                let mut points: Vec<_> = next.email.iter_mut().chain(&mut next.mobile).collect();
+                if points.iter().any(|point| point.verified != Some(now)) {
+                    points.iter_mut().for_each(|point| point.verify(now));
+                }
+            }
+            Step::Remind => {
+                let points = next.email.iter_mut().chain(&mut next.mobile);
+                points.for_each(|point| point.reminded |= point.is_due(now));
+            }
             Step::Leave if registered => {
                 next = Self {
                     there: There::Left,
@@ -509,10 +712,11 @@ impl Model {
                 let mailboxes = &registration.mailboxes;
                 model.there = There::Registered;
                 model.reserved = registration.is_reserved();
-                model.email = (registration.email.as_ref())
-                    .and_then(|point| EMAILS.iter().position(|text| *text == point.address.as_str()));
+                let place = |known: [&str; 3], text: &str| known.iter().position(|known| *known == text).unwrap();
+                model.email =
+                    (registration.email.as_ref()).map(|point| Point::of(point, place(EMAILS, point.address.as_str())));
                 model.mobile = (registration.mobile.as_ref())
-                    .and_then(|point| MOBILES.iter().position(|text| *text == point.address.as_str()));
+                    .map(|point| Point::of(point, place(MOBILES, point.address.as_str())));
                 model.active = mailboxes.active().map(|mailbox| at(&mailbox.provider));
                 model.inactive = mailboxes
                     .registered()
@@ -531,7 +735,9 @@ impl Model {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+/// Steps, each with the months that pass before it.
+fn steps() -> impl Strategy<Value = Vec<(i32, Step)>> {
+    let months = prop_oneof![6 => Just(0), 2 => 1..4, 1 => Just(REMINDER_MONTHS), 1 => Just(FRESH_MONTHS)];
     let step = prop_oneof![
         2 => (0..3usize).prop_map(Step::Email),
         1 => Just(Step::NoEmail),
@@ -543,10 +749,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Unreserve),
         4 => (0..3usize).prop_map(Step::Register),
         2 => (0..3usize).prop_map(Step::Close),
+        1 => Just(Step::Confirm),
+        3 => Just(Step::Remind),
         1 => Just(Step::Leave),
         1 => Just(Step::Die),
     ];
-    proptest::collection::vec(step, 1..40)
+    proptest::collection::vec((months, step), 1..40)
 }
 
 proptest! {
@@ -556,9 +764,11 @@ proptest! {
     fn the_entry_follows_the_model(steps in steps()) {
         let mut entry: Option<Entry> = None;
         let mut model = Model::default();
-        for step in steps {
-            let result = run(entry.as_ref(), step.command());
-            match (model.next(&step), result) {
+        let mut now = 0;
+        for (months, step) in steps {
+            now += months;
+            let result = run_after(now, entry.as_ref(), step.command());
+            match (model.next(&step, now), result) {
                 (None, Err(_)) => {}
                 (Some((next, told)), Ok(transition)) => {
                     match transition {
@@ -572,8 +782,13 @@ proptest! {
                                 .iter()
                                 .filter(|(_, message)| matches!(message, Message::MailboxChosen { .. }));
                             prop_assert_eq!(choices.count(), told);
+                            if matches!(step, Step::Remind) {
+                                let by = if model.email.is_some() { Channel::Email } else { Channel::Sms };
+                                prop_assert_eq!(outcome.notices, [(by, Message::FreshnessReminder)]);
+                            }
                             entry = Some(outcome.entry);
-                            prop_assert_eq!(run(entry.as_ref(), step.command()), Ok(Transition::Unchanged));
+                            let again = run_after(now, entry.as_ref(), step.command());
+                            prop_assert_eq!(again, Ok(Transition::Unchanged));
                         }
                     }
                     model = next;

@@ -82,6 +82,8 @@ pub enum Command {
     CloseMailbox(ProviderId),
     /// It turned out that nothing reaches this address.
     MarkUndeliverable(Address),
+    /// The person is reminded of addresses that go stale in two months.
+    RemindOfFreshness,
     /// The entry is deleted.
     Delete(DeletionReason),
 }
@@ -156,6 +158,7 @@ pub fn apply(
         Command::RegisterMailbox(mailbox) => draft.register_mailbox(mailbox)?,
         Command::CloseMailbox(provider) => draft.close_mailbox(&provider)?,
         Command::MarkUndeliverable(address) => draft.mark_undeliverable(&address)?,
+        Command::RemindOfFreshness => draft.remind_of_freshness(),
         Command::Delete(reason) => draft.delete(reason),
     }
     Ok(draft.finish(entry, person, actor))
@@ -279,10 +282,10 @@ impl Draft {
         let registration = self.existing()?;
         let today = |at: Timestamp| at.to_zoned(norwegian_time()).date() == now.to_zoned(norwegian_time()).date();
         let times = [
-            registration.mobile.as_mut().map(|point| &mut point.verified_at),
-            registration.email.as_mut().map(|point| &mut point.verified_at),
+            registration.mobile.as_ref().map(|point| point.verified_at),
+            registration.email.as_ref().map(|point| point.verified_at),
         ];
-        let mut times: Vec<_> = times.into_iter().flatten().collect();
+        let times: Vec<_> = times.into_iter().flatten().collect();
         if times.is_empty() {
             return Err(Refused::ContactRequired);
         }
@@ -290,9 +293,8 @@ impl Draft {
         if times.iter().all(|verified| verified.is_some_and(today)) {
             return Ok(());
         }
-        for verified in &mut times {
-            **verified = Some(now);
-        }
+        registration.mobile.iter_mut().for_each(|point| point.verify(now));
+        registration.email.iter_mut().for_each(|point| point.verify(now));
         self.events.push(Event::ContactConfirmed);
         Ok(())
     }
@@ -473,6 +475,34 @@ impl Draft {
         Ok(())
     }
 
+    fn remind_of_freshness(&mut self) {
+        let now = self.now;
+        let Some(registration) = self.registration() else {
+            return;
+        };
+        let channels: Vec<_> = Channel::ALL
+            .into_iter()
+            .filter(|channel| {
+                let due_at = registration.reminder_due_at(*channel, now);
+                due_at.is_some_and(|due_at| due_at <= now)
+            })
+            .collect();
+        let by = [Channel::Email, Channel::Sms]
+            .into_iter()
+            .find(|channel| registration.is_reachable(*channel));
+        let Some(by) = by.filter(|_| !channels.is_empty()) else {
+            return;
+        };
+        for channel in &channels {
+            match channel {
+                Channel::Sms => (registration.mobile.iter_mut()).for_each(|point| point.reminded_at = Some(now)),
+                Channel::Email => (registration.email.iter_mut()).for_each(|point| point.reminded_at = Some(now)),
+            }
+        }
+        self.events.push(Event::FreshnessReminded { channels });
+        self.notices.push((by, Message::FreshnessReminder));
+    }
+
     fn delete(&mut self, reason: DeletionReason) {
         let gone = match &self.status {
             None => true,
@@ -561,12 +591,12 @@ impl Effects {
                 let channel = address.into().channel();
                 if same.undeliverable_since.take().is_some() {
                     // A report from before this word is old news.
-                    same.verified_at = Some(now);
+                    same.verify(now);
                     self.events.push(Event::ContactDeliverableAgain { channel });
                 }
-                // Whoever saves what has gone stale says that it is still right.
-                if !same.is_fresh(now) {
-                    same.verified_at = Some(now);
+                // Whoever saves what has gone stale, or is about to, says that it is still right.
+                if !same.is_fresh(now) || same.reminded_at.is_some() {
+                    same.verify(now);
                     self.events.push(Event::ContactConfirmed);
                 }
             }

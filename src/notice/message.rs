@@ -46,6 +46,8 @@ pub enum Message {
         #[serde(rename = "announcedBy")]
         announced_by: OrganisationNumber,
     },
+    /// Contact details go stale in two months, unless the person says that they are right.
+    FreshnessReminder,
 }
 
 impl Message {
@@ -57,6 +59,7 @@ impl Message {
             Self::Code { .. } => "code",
             Self::Letter { reminder: false, .. } => "letter-arrived",
             Self::Letter { reminder: true, .. } => "letter-reminder",
+            Self::FreshnessReminder => "freshness-reminder",
         }
     }
 
@@ -65,17 +68,23 @@ impl Message {
         match self {
             // Of no use once it has run out.
             Self::Code { .. } => CODE_LIFETIME,
-            Self::MailboxChosen { .. } | Self::AddressChanged { .. } | Self::Letter { .. } => DEADLINE,
+            Self::MailboxChosen { .. }
+            | Self::AddressChanged { .. }
+            | Self::Letter { .. }
+            | Self::FreshnessReminder => DEADLINE,
         }
     }
 
     /// Whether the other channel can say the same. A code and a word to a former address belong to one address.
     pub(super) const fn suits_any_channel(&self) -> bool {
-        matches!(self, Self::MailboxChosen { .. } | Self::Letter { .. })
+        matches!(
+            self,
+            Self::MailboxChosen { .. } | Self::Letter { .. } | Self::FreshnessReminder
+        )
     }
 
     /// Whether a telephone may be kept quiet at night: what the person has just asked for is not held back.
     pub(super) const fn can_wait_for_the_day(&self) -> bool {
-        matches!(self, Self::Letter { .. })
+        matches!(self, Self::Letter { .. } | Self::FreshnessReminder)
     }
 }

@@ -57,6 +57,8 @@ impl SendQueues {
 fn group(notice: &Notice) -> String {
     match notice.message {
         Message::Letter { announced_by, .. } => announced_by.to_string(),
+        // Nobody waits for these: they keep no code waiting.
+        Message::FreshnessReminder => "reminders".to_owned(),
         Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => "register".to_owned(),
     }
 }
