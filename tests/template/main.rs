@@ -12,11 +12,12 @@ mod tables;
 use local::template::{Function, Template};
 
 /// Every function, by the name of its folder.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "authorizer",
     "batch",
     "batches",
     "dispatch",
+    "freshness",
     "letters",
     "lookup",
     "notify",

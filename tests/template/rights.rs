@@ -133,7 +133,7 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
 
     world.stack.settle().await.unwrap();
     world.stack.tick().await.unwrap();
-    assert_allowed(&done(&world), &["dispatch", "notify", "batch"]);
+    assert_allowed(&done(&world), &["dispatch", "notify", "batch", "freshness"]);
 
     // Time for the reports of what was sent.
     world.stack.clock().advance(SignedDuration::from_secs(2)).unwrap();
@@ -169,7 +169,7 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
         // Letters go out at once.
         (
             json!({ "name": "tax.csv", "kind": "letters" }),
-            &["batch", "dispatch", "notify", "receipts"],
+            &["batch", "dispatch", "notify", "receipts", "freshness"],
         ),
         // Compared with the first, since which somebody has changed.
         (json!({ "name": "tax.csv" }), &["batch"]),
@@ -217,7 +217,7 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
     done(&world);
     world.stack.clock().advance(SignedDuration::from_hours(25)).unwrap();
     world.stack.tick().await.unwrap();
-    assert_allowed(&done(&world), &["batch", "dispatch", "notify", "receipts"]);
+    assert_allowed(&done(&world), &["batch", "dispatch", "notify", "receipts", "freshness"]);
 }
 
 /// Puts a file into the agency's folder, as its own system would.

@@ -48,6 +48,9 @@ fn asked_for(name: &str) -> BTreeSet<String> {
         "dispatch" => dispatch::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
+        "freshness" => freshness::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
         "letters" => letters::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),

@@ -70,6 +70,13 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
             let code = Code::derive(&app.secret, challenge);
             write(app, &texts::Message::Code { code: &code }, language, current)
         }
+        Message::FreshnessReminder => {
+            let (language, address) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
+            write(app, &texts::Message::FreshnessReminder, language, address)
+        }
         Message::Letter { letter, reminder, .. } => {
             let Some(letter) = wanted(app, *letter).await? else {
                 return Ok(Err(notice.cancelled(now)));
@@ -103,6 +110,10 @@ async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Lan
     let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
         return Ok(Err(notice.cancelled(now)));
     };
+    // The person has said meanwhile that the details are right.
+    if notice.message == Message::FreshnessReminder && !registration.has_reminder_open() {
+        return Ok(Err(notice.cancelled(now)));
+    }
     Ok(registration
         .address(notice.channel)
         .map(|address| (registration.language, address))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use infra_aws::{
     codes::TooSoon,
+    effects,
     register::Stored,
     requests::{Answer, Claim},
     retry,
@@ -82,10 +83,6 @@ impl App {
             }
 
             let mut writes = order.besides.clone();
-            for (channel, message) in outcome.notices.clone() {
-                let notice = Notice::new(NoticeId(Uuid::new_v4()), key.clone(), channel, message, now);
-                writes.push(self.notices.adding(&notice).or_unavailable()?);
-            }
             for channel in &outcome.codes {
                 let address = outcome
                     .entry
@@ -105,9 +102,8 @@ impl App {
                 )
                 .await
                 .or_unavailable()?;
-            writes.extend(sharing.writes());
-            let stored = self.register.writes(&key, &outcome, &sharing);
-            writes.extend(stored.or_unavailable()?);
+            let effects = effects::writes(&self.register, &self.notices, &key, &outcome, &sharing, now);
+            writes.extend(effects.or_unavailable()?);
 
             let after = Stored::after(before.as_ref(), *outcome, &sharing);
             let answer = answer(&Step {

@@ -62,14 +62,14 @@ impl Caps {
 
     /// Counts one message to a number, if there is room for it.
     ///
-    /// Letters leave a tenth of the room to what the person asked for: codes must come. A word to a former address is
+    /// Letters and reminders leave a tenth of the room to what the person asked for: codes must come. A word to a former address is
     /// counted for no number: whoever takes an entry over could fill it first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self, number: &MobileNumber, message: &Message, now: Timestamp) -> Result<Room, StoreError> {
         let most = |cap: u32| match message {
-            Message::Letter { .. } => cap - cap / 10,
+            Message::Letter { .. } | Message::FreshnessReminder => cap - cap / 10,
             Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => cap,
         };
         let day = now.to_zoned(norwegian_time()).date();

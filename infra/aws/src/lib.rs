@@ -12,6 +12,7 @@ pub mod circuits;
 pub mod codes;
 pub mod directory;
 pub mod disclosures;
+pub mod effects;
 pub mod email;
 pub mod error;
 pub mod feed;

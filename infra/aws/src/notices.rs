@@ -284,6 +284,7 @@ mod tests {
                 reminder: true,
                 announced_by: "991825827".parse().unwrap(),
             },
+            Message::FreshnessReminder,
         ];
         for message in messages {
             let waiting = notice(message);

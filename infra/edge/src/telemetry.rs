@@ -43,6 +43,7 @@ pub fn filter(level: &str) -> EnvFilter {
         "batch",
         "batches",
         "dispatch",
+        "freshness",
         "infra_aws",
         "infra_edge",
         "letters",

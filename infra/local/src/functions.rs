@@ -38,6 +38,7 @@ pub(crate) struct Functions {
     pub(crate) gateway: Gateway,
     pub(crate) drivers: Drivers,
     pub(crate) files: Files,
+    pub(crate) freshness: freshness::App,
     pub(crate) sqs: aws_sdk_sqs::Client,
 }
 
@@ -97,6 +98,11 @@ impl Functions {
             .map_err(|error| failed("receipts")(&error))?
             .app(client, now.clone());
 
+        let of = read(settings, function(template, "freshness")?);
+        let freshness = freshness::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("freshness")(&error))?
+            .app(client, now.clone());
+
         let (batches, batch) = files(template, settings, parts, &sqs)?;
         let functions: [(&'static str, Router); 4] = [
             ("register", register::router(register)),
@@ -108,6 +114,7 @@ impl Functions {
             gateway: Gateway::new(template, &functions, authorizer, now)?,
             drivers: Drivers::new(template, dispatch, notify, receipts, sqs.clone(), mishaps)?,
             files: Files::new(batch, sqs.clone()),
+            freshness,
             sqs,
         })
     }

@@ -12,7 +12,7 @@ use aws_lc_rs::rand;
 use axum::Router;
 use infra_aws::{addresses::Addresses, error::StoreError, notices::Notices, register::Register};
 use jiff::Timestamp;
-use mailbox_register::secret::Secret;
+use mailbox_register::{hours, secret::Secret};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 
 use crate::{
@@ -139,6 +139,7 @@ pub(crate) struct Inner {
     pub(crate) buckets: Buckets,
     kms: Kms,
     files: Files,
+    freshness: freshness::App,
     /// Whether files are driven by themselves, or by whoever settles.
     is_driven: bool,
     client: aws_sdk_dynamodb::Client,
@@ -224,6 +225,7 @@ impl Stack {
             buckets,
             kms,
             files: functions.files,
+            freshness: functions.freshness,
             is_driven: options.driven,
             client,
             sqs: functions.sqs,
@@ -332,7 +334,7 @@ impl Stack {
         self.inner.settle().await
     }
 
-    /// The tick of the minute, and all that follows from it.
+    /// The ticks of the minute, and all that follows from them.
     ///
     /// # Errors
     /// [`StackError`].
@@ -410,6 +412,9 @@ impl Inner {
     async fn tick(&self) -> Result<(), StackError> {
         self.drivers.tick().await;
         self.files.tick().await;
+        if let Err(error) = freshness::handle(&self.freshness, freshness::Tick).await {
+            tracing::error!(%error, "the tick of the reminders failed");
+        }
         self.settle().await
     }
 
@@ -434,14 +439,18 @@ impl Inner {
         Ok(())
     }
 
-    /// When something happens by itself after now: a notice has to be looked at, or a message is reported on.
+    /// When something happens by itself after now: a notice has to be looked at, a message is reported on, or somebody is to
+    /// be reminded.
     async fn next_due(&self) -> Result<Option<Timestamp>, StackError> {
         let notices = Notices::new(self.client.clone(), table_name("NoticesTable"));
         let now = self.clock.now();
         // What is due already was just worked on; what still is waits for the next tick.
         let coming = notices.due_at().await?.into_iter().filter(|at| *at > now).min();
         let reported = self.messages.next_report_at().filter(|at| *at > now);
-        Ok(coming.into_iter().chain(reported).min())
+        let reminders = self.register.entries().reminders_due_at().await?.into_iter();
+        let reminded = reminders.map(|at| hours::next_decent(at.max(now)));
+        let reminded = reminded.filter(|at| *at > now).min();
+        Ok(coming.into_iter().chain(reported).chain(reminded).min())
     }
 
     /// Everything as at the first start.
