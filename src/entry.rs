@@ -18,7 +18,7 @@ mod transition;
 mod tests;
 
 pub use change::{Actor, Change, Event};
-pub use replacement::{Replacement, replace_identifier};
+pub use replacement::{Holder, Replacement, replace_identifier};
 pub use transition::{Command, ContactUpdate, Outcome, Refused, Registering, Transition, Update, apply};
 
 /// One person's entry. There is one per identifier, and it is never removed: a deleted person's entry says so.
@@ -29,12 +29,37 @@ pub struct Entry {
     pub identifier: PersonIdentifier,
     /// 1 for the first transition, one more for each after it.
     pub version: u64,
+    /// The keys of the person's former identifiers, whose entries gave way to this one. What was there before stays there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<PersonKey>,
     /// What the register holds.
     #[serde(flatten)]
     pub status: Status,
 }
 
 impl Entry {
+    /// The keys under which the person is and was known, the current one first. Their order does not change: a new one
+    /// comes last.
+    pub fn keys<'a>(&'a self, current: &'a PersonKey) -> impl Iterator<Item = &'a PersonKey> {
+        std::iter::once(current).chain(&self.predecessors)
+    }
+
+    /// The key of the entry that took over, where the identifier was replaced.
+    pub const fn successor(&self) -> Option<&PersonKey> {
+        match &self.status {
+            Status::Deleted(deletion) => deletion.successor.as_ref(),
+            Status::Registered(_) => None,
+        }
+    }
+
+    /// Whether the population register says that the person has died or left the country. Disclosed nowhere.
+    pub const fn is_out_of_population(&self) -> bool {
+        match &self.status {
+            Status::Deleted(deletion) => matches!(deletion.reason, DeletionReason::PopulationRegister),
+            Status::Registered(_) => false,
+        }
+    }
+
     /// What is registered, unless the entry is deleted.
     pub const fn registration(&self) -> Option<&Registration> {
         match &self.status {

@@ -405,25 +405,73 @@ fn whoever_left_by_own_wish_may_come_back_and_the_dead_may_not() {
     }
 }
 
+/// A number of the same person's, by the name of its key.
+struct Number {
+    identifier: PersonIdentifier,
+    key: PersonKey,
+    entry: Option<Entry>,
+}
+
+impl Number {
+    fn new(name: &str, identifier: PersonIdentifier, entry: Option<Entry>) -> Self {
+        Self {
+            identifier,
+            key: PersonKey::from_stored(name),
+            entry,
+        }
+    }
+
+    const fn holder(&self) -> Holder<'_> {
+        Holder {
+            identifier: &self.identifier,
+            key: &self.key,
+            entry: self.entry.as_ref(),
+        }
+    }
+
+    fn is_registered(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.registration().is_some())
+    }
+}
+
+/// One number gives way to another, and both are as they are then. Says whether anything changed.
+fn replace(old: &mut Number, new: &mut Number) -> Result<bool, Refused> {
+    let Some(replaced) = replace_identifier(old.holder(), new.holder(), start())? else {
+        return Ok(false);
+    };
+    for (number, outcome) in [(old, Some(replaced.old)), (new, replaced.new)] {
+        if let Some(outcome) = outcome {
+            assert_eq!(
+                outcome.entry.version,
+                number.entry.as_ref().map_or(0, |entry| entry.version) + 1
+            );
+            assert_eq!((outcome.notices, outcome.codes), (Vec::new(), Vec::new()));
+            number.entry = Some(outcome.entry);
+        }
+    }
+    Ok(true)
+}
+
+fn d_number(entry: Option<Entry>) -> Number {
+    Number::new("v1#old", person(), entry)
+}
+
+fn new_number(entry: Option<Entry>) -> Number {
+    Number::new("v1#new", other_person(), entry)
+}
+
 #[test]
 fn contact_data_moves_to_the_new_identifier_and_doing_it_again_changes_nothing() {
-    let old = after([contact(Update::Set(email(0)), Update::Set(mobile(0))), registering(0)]).entry;
-    let successor = PersonKey::from_stored("v1#new");
-    let moved = replace_identifier(Some(&old), None, &other_person(), successor.clone(), start())
-        .unwrap()
-        .unwrap();
-    assert_eq!(moved.new.entry.registration(), old.registration());
-    assert_eq!(moved.new.entry.identifier, other_person());
-    assert_eq!((moved.new.entry.version, moved.old.entry.version), (1, old.version + 1));
-    assert_eq!(moved.old.entry.registration(), None);
-    let again = replace_identifier(
-        Some(&moved.old.entry),
-        Some(&moved.new.entry),
-        &other_person(),
-        successor,
-        start(),
-    );
-    assert_eq!(again, Ok(None));
+    let entry = after([contact(Update::Set(email(0)), Update::Set(mobile(0))), registering(0)]).entry;
+    let (mut old, mut new) = (d_number(Some(entry.clone())), new_number(None));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    let moved = new.entry.clone().unwrap();
+    assert_eq!(moved.registration(), entry.registration());
+    assert_eq!((&moved.identifier, moved.version), (&other_person(), 1));
+    assert_eq!(moved.keys(&new.key).collect::<Vec<_>>(), [&new.key, &old.key]);
+    assert_eq!(old.entry.as_ref().unwrap().successor(), Some(&new.key));
+    assert!(!old.is_registered());
+    assert_eq!(replace(&mut old, &mut new), Ok(false));
 }
 
 #[test]
@@ -432,23 +480,89 @@ fn what_was_registered_under_the_new_identifier_stays() {
         contact(Update::Set(email(0)), Update::Set(mobile(0))),
         registering(0),
         Command::Reserve,
-    ])
-    .entry;
-    let new = after([contact(Update::Keep, Update::Set(mobile(1)))]).entry;
-    let moved = replace_identifier(
-        Some(&old),
-        Some(&new),
-        &other_person(),
-        PersonKey::from_stored("v1#new"),
-        start(),
-    )
-    .unwrap()
-    .unwrap();
-    let registration = moved.new.entry.registration().unwrap();
+    ]);
+    let present = after([contact(Update::Keep, Update::Set(mobile(1)))]).entry;
+    let (mut old, mut new) = (d_number(Some(old.entry)), new_number(Some(present)));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    let moved = new.entry.unwrap();
+    let registration = moved.registration().unwrap();
     assert_eq!(registration.address(Channel::Sms), Some(mobile(1).into()));
     assert_eq!(registration.address(Channel::Email), Some(email(0).into()));
     assert!(registration.mailboxes.is_active(&provider(0)));
     assert!(registration.is_reserved());
+}
+
+#[test]
+fn whoever_is_out_of_the_population_by_one_number_is_so_by_both() {
+    let registered = || Some(after([registering(0)]).entry);
+    let gone = || Some(after([registering(0), Command::Delete(DeletionReason::PopulationRegister)]).entry);
+    let is_out = |number: &Number| number.entry.as_ref().is_some_and(Entry::is_out_of_population);
+    for (before, present) in [
+        (registered(), gone()),
+        (gone(), registered()),
+        (gone(), None),
+        (gone(), gone()),
+    ] {
+        let (mut old, mut new) = (d_number(before), new_number(present));
+        assert_eq!(replace(&mut old, &mut new), Ok(true));
+        assert!(is_out(&new));
+        assert!(!old.is_registered() && old.entry.as_ref().unwrap().successor().is_some());
+        assert_eq!(replace(&mut old, &mut new), Ok(false));
+    }
+}
+
+#[test]
+fn whoever_has_left_or_was_never_here_does_not_come_in_by_a_replacement() {
+    let left = || Some(after([registering(0), Command::Delete(DeletionReason::OwnWish)]).entry);
+    let set = || contact(Update::Keep, Update::Set(mobile(0)));
+    let (mut old, mut new) = (d_number(left()), new_number(None));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    assert!(!new.is_registered());
+    // Back by the new number, but not by the old one.
+    assert!(run(new.entry.as_ref(), set()).is_ok());
+    assert_eq!(run(old.entry.as_ref(), set()), Err(Refused::Deleted));
+
+    let (mut old, mut new) = (d_number(None), new_number(None));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    assert_eq!(new.entry, None);
+    assert_eq!(run(old.entry.as_ref(), registering(0)), Err(Refused::Deleted));
+    // Whoever came in by the new number alone has the old one's history as well.
+    let (mut old, mut new) = (d_number(None), new_number(Some(after([registering(0)]).entry)));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    assert!(new.is_registered());
+    assert_eq!(new.entry.unwrap().predecessors, [old.key]);
+}
+
+#[test]
+fn a_number_that_has_given_way_leaves_the_next_step_to_its_successor() {
+    let third = PersonIdentifier::parse("21836797660", Population::Synthetic).unwrap();
+    let (mut old, mut new) = (d_number(Some(after([registering(0)]).entry)), new_number(None));
+    let mut last = Number::new("v1#last", third, None);
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    assert_eq!(replace(&mut new, &mut last), Ok(true));
+    assert!(last.is_registered() && !new.is_registered());
+    assert_eq!(
+        last.entry.as_ref().unwrap().predecessors,
+        [new.key.clone(), old.key.clone()]
+    );
+    assert_eq!(replace(&mut old, &mut last), Err(Refused::Deleted));
+    assert_eq!(replace(&mut last, &mut new), Err(Refused::Deleted));
+    let dead = run(last.entry.as_ref(), Command::Delete(DeletionReason::PopulationRegister)).unwrap();
+    let Transition::Changed(dead) = dead else {
+        panic!("the entry is there");
+    };
+    assert_eq!(dead.entry.predecessors.len(), 2);
+}
+
+#[test]
+fn whoever_died_without_an_entry_gets_none_by_a_late_provider() {
+    let dead = after([Command::Delete(DeletionReason::PopulationRegister)]);
+    assert!(dead.entry.is_out_of_population());
+    assert_eq!(run(Some(&dead.entry), registering(0)), Err(Refused::Deleted));
+    assert_eq!(
+        run(None, Command::Delete(DeletionReason::OwnWish)),
+        Ok(Transition::Unchanged)
+    );
 }
 
 #[test]
@@ -681,7 +795,7 @@ impl Model {
                     ..Self::default()
                 };
             }
-            Step::Die if matches!(self.there, There::Registered | There::Left) => {
+            Step::Die if self.there != There::Dead => {
                 next = Self {
                     there: There::Dead,
                     version: self.version,

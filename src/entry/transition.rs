@@ -192,6 +192,7 @@ impl Draft {
         let entry = Entry {
             identifier: person.clone(),
             version,
+            predecessors: before.map(|entry| entry.predecessors.clone()).unwrap_or_default(),
             status,
         };
         Transition::Changed(Box::new(Outcome {
@@ -505,7 +506,8 @@ impl Draft {
 
     fn delete(&mut self, reason: DeletionReason) {
         let gone = match &self.status {
-            None => true,
+            // Nobody left. Whoever has died must not come in later either, by a provider who has not heard of it.
+            None => reason != DeletionReason::PopulationRegister,
             // Whoever left by own wish could come back; whoever has died cannot.
             Some(Status::Deleted(before)) => {
                 before.reason != DeletionReason::OwnWish || reason == DeletionReason::OwnWish
