@@ -83,24 +83,21 @@ fn moved(old: Option<&Entry>, new: Holder<'_>, now: Timestamp) -> Option<(Status
     let present = new.entry.map(|entry| &entry.status);
     let status = match (old.map(|entry| &entry.status), present) {
         (None, None) => return None,
-        // Nothing moves, but the number's history is the person's.
-        (None, Some(present)) => present.clone(),
-        (Some(Status::Registered(moving)), Some(Status::Registered(present))) => {
-            Status::Registered(Box::new(merged(present, moving)))
-        }
-        // Whoever left under the new number by own wish is no other person than the one who is moved.
-        (Some(moving @ Status::Registered(_)), _) => moving.clone(),
         (Some(Status::Deleted(deletion)), _) if deletion.reason == DeletionReason::PopulationRegister => {
             let deletion = Deletion {
                 deleted_at: now,
-                successor: None,
                 ..deletion.clone()
             };
             return Some((Status::Deleted(deletion), Event::Deleted));
         }
-        (Some(Status::Deleted(_)), Some(present)) => present.clone(),
-        // Whoever has left has left by the new number as well, and may come back by it.
-        (Some(moving @ Status::Deleted(_)), None) => moving.clone(),
+        (Some(Status::Registered(moving)), Some(Status::Registered(present))) => {
+            Status::Registered(Box::new(merged(present, moving)))
+        }
+        // Whoever left under the new number by own wish is no other person than the one who is moved; whoever left under
+        // the old one has left by the new one as well, and may come back by it.
+        (Some(moving @ Status::Registered(_)), _) | (Some(moving), None) => moving.clone(),
+        // Nothing moves, but the number's history is the person's.
+        (_, Some(present)) => present.clone(),
     };
     Some((status, Event::MovedHere))
 }

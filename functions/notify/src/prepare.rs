@@ -38,6 +38,11 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
     let now = app.clock.now();
     let text = match &notice.message {
         Message::AddressChanged { former, language } => {
+            // Next of kin are not written to.
+            let (_, stored) = app.register.entries().current(&notice.person).await?;
+            if stored.is_some_and(|stored| stored.entry.is_out_of_population()) {
+                return Ok(Err(notice.cancelled(now)));
+            }
             let what = former.channel();
             write(app, &texts::Message::AddressChanged { what }, *language, former.clone())
         }
@@ -106,7 +111,11 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
 
 /// Language and address of the entry as it is now; or the notice's end, where there is none.
 async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
-    let stored = app.register.entries().one(&notice.person).await?;
+    let (person, stored) = app.register.entries().current(&notice.person).await?;
+    // A code proves an address of the entry that it was made for.
+    if person != notice.person && matches!(notice.message, Message::Code { .. }) {
+        return Ok(Err(notice.cancelled(now)));
+    }
     let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
         return Ok(Err(notice.cancelled(now)));
     };
@@ -149,7 +158,7 @@ async fn reach_for_letter(
     notice: &Notice,
     now: Timestamp,
 ) -> Result<Result<(Language, Address), Notice>, StoreError> {
-    let stored = app.register.entries().one(&notice.person).await?;
+    let (_, stored) = app.register.entries().current(&notice.person).await?;
     let entry = stored.as_ref().map(|stored| &stored.entry);
     let channels = match letter::channels(entry, letter.announcement.legal_notice, now) {
         Ok(channels) => channels,

@@ -28,8 +28,8 @@ use crate::{
 
 /// Sorts before every person key.
 const HEAD: &str = "#";
-/// The head, the person, and two others: all that is needed to decide anything.
-const PAGE: i32 = 4;
+/// The head, the person by two keys, and two others: all that is needed to decide anything.
+const PAGE: i32 = 5;
 /// Readings until head and members belong together.
 const MAX_READS: u32 = 5;
 
@@ -68,6 +68,13 @@ impl Sharing {
     /// The writes to the table `addresses`; those to the entries are the register's.
     pub fn writes(&self) -> impl Iterator<Item = Write> {
         self.writes.iter().cloned()
+    }
+
+    const fn flag_of(&mut self, channel: Channel) -> &mut Option<bool> {
+        match channel {
+            Channel::Sms => &mut self.mobile,
+            Channel::Email => &mut self.email,
+        }
     }
 }
 
@@ -112,18 +119,53 @@ impl Addresses {
                 continue;
             }
             if let Some(left) = left {
-                self.leave(person, &left, channel, &mut sharing).await?;
+                self.leave(&left, [person, person], channel, &mut sharing).await?;
             }
             let mut shared = false;
             if let Some(taken) = taken {
                 shared = self.take(person, &taken, channel, &mut sharing).await?;
             }
-            match channel {
-                Channel::Sms => sharing.mobile = Some(shared),
-                Channel::Email => sharing.email = Some(shared),
-            }
+            *sharing.flag_of(channel) = Some(shared);
         }
         Ok(sharing)
+    }
+
+    /// What it does to the flags that one person's registration moves to another identifier: first what it does to the
+    /// entry that gives way, and to everybody else, then to the one that takes over.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn moving(
+        &self,
+        (old, left): (&PersonKey, Option<&Registration>),
+        (new, before, after): (&PersonKey, Option<&Registration>, Option<&Registration>),
+    ) -> Result<[Sharing; 2], StoreError> {
+        let [mut leaving, mut taking] = [Sharing::default(), Sharing::default()];
+        for channel in Channel::ALL {
+            let address = |registration: Option<&Registration>| {
+                registration
+                    .and_then(|registration| registration.address(channel))
+                    .map(|address| self.key(&address))
+            };
+            let (left, before, after) = (address(left), address(before), address(after));
+            let Some(left) = left else { continue };
+            *leaving.flag_of(channel) = Some(false);
+            if after.as_ref() != Some(&left) {
+                self.leave(&left, [old, new], channel, &mut leaving).await?;
+                continue;
+            }
+            // The person had it before and has it afterwards: nothing changes for those who share it.
+            let sharers = self.sharers(&left, [old, new]).await?;
+            leaving.writes.push(self.removing(&left, old)?);
+            if before.as_ref() == Some(&left) {
+                leaving.writes.push(self.bump(&left, sharers.revision, -1)?);
+            } else {
+                leaving.writes.push(self.adding(&left, new)?);
+                leaving.writes.push(self.bump(&left, sharers.revision, 0)?);
+            }
+            *taking.flag_of(channel) = Some(!sharers.others.is_empty());
+        }
+        Ok([leaving, taking])
     }
 
     async fn take(
@@ -133,48 +175,57 @@ impl Addresses {
         channel: Channel,
         sharing: &mut Sharing,
     ) -> Result<bool, StoreError> {
-        let sharers = self.sharers(address, person).await?;
+        let sharers = self.sharers(address, [person, person]).await?;
         // Of two or more others, each is flagged already.
         if let [other] = sharers.others.as_slice() {
             sharing.others.push((other.clone(), flag(channel), true));
         }
+        sharing.writes.push(self.adding(address, person)?);
+        sharing.writes.push(self.bump(address, sharers.revision, 1)?);
+        Ok(!sharers.others.is_empty())
+    }
+
+    /// A person leaves an address. The second key is another of the same person's, who is nobody else.
+    async fn leave(
+        &self,
+        address: &str,
+        [person, also]: [&PersonKey; 2],
+        channel: Channel,
+        sharing: &mut Sharing,
+    ) -> Result<(), StoreError> {
+        let sharers = self.sharers(address, [person, also]).await?;
+        if let [other] = sharers.others.as_slice() {
+            sharing.others.push((other.clone(), flag(channel), false));
+        }
+        sharing.writes.push(self.removing(address, person)?);
+        sharing.writes.push(self.bump(address, sharers.revision, -1)?);
+        Ok(())
+    }
+
+    fn adding(&self, address: &str, person: &PersonKey) -> Result<Write, StoreError> {
         let put = Put::builder()
             .table_name(&self.table)
             .item("address", text(address))
             .item("person", text(person.as_str()))
             // The head's count holds only if each comes once and goes once.
             .condition_expression("attribute_not_exists(person)");
-        sharing.writes.push(Write::put(Part::Address, put)?);
-        sharing.writes.push(self.bump(address, sharers.revision, 1)?);
-        Ok(!sharers.others.is_empty())
+        Write::put(Part::Address, put)
     }
 
-    async fn leave(
-        &self,
-        person: &PersonKey,
-        address: &str,
-        channel: Channel,
-        sharing: &mut Sharing,
-    ) -> Result<(), StoreError> {
-        let sharers = self.sharers(address, person).await?;
-        if let [other] = sharers.others.as_slice() {
-            sharing.others.push((other.clone(), flag(channel), false));
-        }
+    fn removing(&self, address: &str, person: &PersonKey) -> Result<Write, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .key("address", text(address))
             .key("person", text(person.as_str()))
             .condition_expression("attribute_exists(person)");
-        sharing.writes.push(Write::delete(Part::Address, delete)?);
-        sharing.writes.push(self.bump(address, sharers.revision, -1)?);
-        Ok(())
+        Write::delete(Part::Address, delete)
     }
 
-    /// Who has an address besides a person, read so that head and members belong together: a query may see a
+    /// Who has an address besides one person, who may have two keys, read so that head and members belong together: a query may see a
     /// transaction's writes in part.
-    async fn sharers(&self, address: &str, person: &PersonKey) -> Result<Sharers, StoreError> {
+    async fn sharers(&self, address: &str, keys: [&PersonKey; 2]) -> Result<Sharers, StoreError> {
         for attempt in 0..MAX_READS {
-            if let Some(sharers) = self.read(address, person).await? {
+            if let Some(sharers) = self.read(address, keys).await? {
                 return Ok(sharers);
             }
             retry::wait(attempt, Duration::from_millis(5), Duration::from_millis(50)).await;
@@ -183,7 +234,7 @@ impl Addresses {
     }
 
     /// One reading; none if the head counts other members than are there.
-    async fn read(&self, address: &str, person: &PersonKey) -> Result<Option<Sharers>, StoreError> {
+    async fn read(&self, address: &str, keys: [&PersonKey; 2]) -> Result<Option<Sharers>, StoreError> {
         let page = self
             .client
             .query()
@@ -208,7 +259,7 @@ impl Addresses {
                 counted = row.members;
             } else {
                 present += 1;
-                if row.person != person.as_str() {
+                if keys.iter().all(|key| row.person != key.as_str()) {
                     sharers.others.push(PersonKey::from_stored(row.person));
                 }
             }

@@ -38,6 +38,8 @@ const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 10;
 /// Tries after another writer was first.
 const MAX_RACES: u32 = 8;
+/// Identifiers of one person, one after the other: more than anybody gets.
+const MAX_SUCCESSORS: u32 = 16;
 /// Who is to be reminded is spread over this many partitions of the index.
 pub const REMIND_BUCKETS: u8 = 32;
 const REMIND_INDEX: &str = "remind";
@@ -132,6 +134,23 @@ impl Entries {
             .send()
             .await?;
         found.item.map(|item| item::read("register", item)).transpose()
+    }
+
+    /// The entry that stands for a person as of now, and its key: where the identifier was replaced, that of its last
+    /// successor. The entry can be deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn current(&self, person: &PersonKey) -> Result<(PersonKey, Option<Stored>), StoreError> {
+        let mut person = person.clone();
+        for _ in 0..MAX_SUCCESSORS {
+            let stored = self.one(&person).await?;
+            match stored.as_ref().and_then(|stored| stored.entry.successor()) {
+                Some(successor) => person = successor.clone(),
+                None => return Ok((person, stored)),
+            }
+        }
+        Err(StoreError::Unreadable("register"))
     }
 
     /// The entries of many persons; who is not in the answer is not in the register. Eventually consistent.
@@ -359,7 +378,8 @@ impl Register {
 
     /// Notes that nothing reaches a person's address on a channel any more, as was seen at `seen_at`, if `is_it` says that
     /// it is that address: a late report of an earlier one says nothing of the one that is there now, nor does one from
-    /// before the person last said that it is right. Says whether that was news.
+    /// before the person last said that it is right. Where the identifier was replaced, it is its successor's address. Says
+    /// whether that was news.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -375,7 +395,8 @@ impl Register {
             if race > 0 {
                 retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
             }
-            let Some(stored) = self.entries.one(person).await? else {
+            let (person, stored) = self.entries.current(person).await?;
+            let Some(stored) = stored else {
                 return Ok(false);
             };
             let address = stored
@@ -393,7 +414,7 @@ impl Register {
             let Ok(Transition::Changed(outcome)) = transition else {
                 return Ok(false);
             };
-            match self.commit(self.writes(person, &outcome, &Sharing::default())?).await {
+            match self.commit(self.writes(&person, &outcome, &Sharing::default())?).await {
                 Ok(()) => return Ok(true),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Store(error)) => return Err(error),
