@@ -124,6 +124,7 @@ impl Event {
             Self::ContactValidated { .. } => "contact-validated",
             Self::ContactUndeliverable { .. } => "contact-undeliverable",
             Self::ContactDeliverableAgain { .. } => "contact-deliverable-again",
+            Self::FreshnessReminded { .. } => "freshness-reminded",
             Self::LanguageSet { .. } => "language-set",
             Self::PreferredChannelSet { .. } => "preferred-channel-set",
             Self::MailboxChoicePending { .. } => "mailbox-choice-pending",
@@ -150,6 +151,7 @@ impl Event {
                 | Self::ContactValidated { .. }
                 | Self::ContactUndeliverable { .. }
                 | Self::ContactDeliverableAgain { .. }
+                | Self::FreshnessReminded { .. }
                 | Self::LanguageSet { .. }
                 | Self::PreferredChannelSet { .. }
         )
@@ -201,6 +203,9 @@ mod tests {
             Event::ContactValidated { channel },
             Event::ContactUndeliverable { channel },
             Event::ContactDeliverableAgain { channel },
+            Event::FreshnessReminded {
+                channels: vec![channel],
+            },
             Event::LanguageSet {
                 language: Language::default(),
             },
