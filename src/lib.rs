@@ -12,6 +12,7 @@ pub mod contact;
 pub mod directory;
 pub mod entry;
 pub mod hours;
+pub mod jws;
 pub mod language;
 pub mod letter;
 pub mod mailbox;

@@ -30,6 +30,7 @@ pub mod requests;
 pub mod retry;
 pub mod sdk;
 pub mod sending;
+pub mod signatures;
 pub mod sms;
 pub mod steps;
 pub mod transaction;
