@@ -43,11 +43,21 @@ pub enum Scope {
     OwnMailboxWrite,
     /// The citizen's own language.
     OwnLanguageWrite,
+    /// E-mail, mobile and their times, by the name of earlier years.
+    FormerContactRead,
+    /// Whether legal notice may be given, by the name of earlier years.
+    FormerNoticeRead,
+    /// Mailbox address, by the name of earlier years.
+    FormerMailboxRead,
+    /// Certificate, by the name of earlier years.
+    FormerCertificateRead,
+    /// Language, by the name of earlier years.
+    FormerLanguageRead,
 }
 
 impl Scope {
     /// Every scope this register knows.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::ContactRead,
         Self::MailboxRead,
         Self::ChangesRead,
@@ -59,6 +69,11 @@ impl Scope {
         Self::OwnMailboxRead,
         Self::OwnMailboxWrite,
         Self::OwnLanguageWrite,
+        Self::FormerContactRead,
+        Self::FormerNoticeRead,
+        Self::FormerMailboxRead,
+        Self::FormerCertificateRead,
+        Self::FormerLanguageRead,
     ];
 
     /// The scope as tokens spell it.
@@ -75,6 +90,11 @@ impl Scope {
             Self::OwnMailboxRead => "krr:user/digitalpost.read",
             Self::OwnMailboxWrite => "krr:user/digitalpost.write",
             Self::OwnLanguageWrite => "krr:user/spraak.write",
+            Self::FormerContactRead => "global/kontaktinformasjon.read",
+            Self::FormerNoticeRead => "global/varslingsstatus.read",
+            Self::FormerMailboxRead => "global/sikkerdigitalpost.read",
+            Self::FormerCertificateRead => "global/sertifikat.read",
+            Self::FormerLanguageRead => "global/spraak.read",
         }
     }
 }
@@ -208,6 +228,70 @@ impl Fields {
     }
 }
 
+/// Which parts of a person the existing contract shows: finer than [`Fields`], because the scopes of earlier years were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each part is shown or not, whatever becomes of the others"
+)]
+pub struct Parts {
+    /// E-mail, mobile, their times, and when the person reserved.
+    pub addresses: bool,
+    /// Whether legal notice may be given.
+    pub notice: bool,
+    /// The language.
+    pub language: bool,
+    /// The address of the active mailbox.
+    pub mailbox: bool,
+    /// The certificate of the active mailbox.
+    pub certificate: bool,
+}
+
+impl Parts {
+    /// What an agency sees. A scope of earlier years gives what it named and no more.
+    pub fn of_agency(scopes: &Scopes) -> Self {
+        let fields = Fields::of_agency(scopes);
+        let or_former = |given: bool, former: Scope| given || scopes.contains(former);
+        Self {
+            addresses: or_former(fields.contact, Scope::FormerContactRead),
+            notice: or_former(fields.contact, Scope::FormerNoticeRead),
+            language: or_former(fields.contact, Scope::FormerLanguageRead),
+            mailbox: or_former(fields.mailbox, Scope::FormerMailboxRead),
+            certificate: or_former(fields.mailbox, Scope::FormerCertificateRead),
+        }
+    }
+
+    /// What citizens see of themselves.
+    pub fn of_citizen(scopes: &Scopes) -> Self {
+        let Fields { contact, mailbox } = Fields::of_citizen(scopes);
+        Self {
+            addresses: contact,
+            notice: contact,
+            language: contact,
+            mailbox,
+            certificate: mailbox,
+        }
+    }
+
+    /// Names of the shown parts, for the record of a look-up: those of [`Fields`] where all of one is shown.
+    pub fn names(self) -> Vec<&'static str> {
+        let contact = self.addresses && self.notice && self.language;
+        let mailbox = self.mailbox && self.certificate;
+        [
+            (contact, "contact"),
+            (self.addresses && !contact, "addresses"),
+            (self.notice && !contact, "notice"),
+            (self.language && !contact, "language"),
+            (mailbox, "mailbox"),
+            (self.mailbox && !mailbox, "mailbox-address"),
+            (self.certificate && !mailbox, "certificate"),
+        ]
+        .into_iter()
+        .filter_map(|(shown, name)| shown.then_some(name))
+        .collect()
+    }
+}
+
 /// An assurance level this register does not know.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 #[error("unknown assurance level")]
@@ -239,6 +323,39 @@ mod tests {
                 .to_owned(),
         );
         assert_eq!(scopes, Scopes::from_iter([Scope::Batches]));
+    }
+
+    #[test]
+    fn a_scope_of_earlier_years_gives_what_it_named_and_nothing_by_another_name() {
+        let of = |text: &str| Parts::of_agency(&Scopes::from(text.to_owned()));
+        let none =
+            of("krr:global/varslingsstatus.read krr:global/spraak.read global/digitalpost.read global/navn.read");
+        assert_eq!(none.names(), [""; 0]);
+        for (scope, names) in [
+            ("global/kontaktinformasjon.read", &["addresses"][..]),
+            ("global/varslingsstatus.read", &["notice"]),
+            ("global/spraak.read", &["language"]),
+            ("global/sikkerdigitalpost.read", &["mailbox-address"]),
+            ("global/sertifikat.read", &["certificate"]),
+            ("krr:global/kontaktinformasjon.read", &["contact"]),
+            (
+                "krr:global/digitalpost.read global/spraak.read",
+                &["language", "mailbox"],
+            ),
+        ] {
+            assert_eq!(of(scope).names(), names, "{scope}");
+            // They open the existing contract alone.
+            let fields = Fields::of_agency(&Scopes::from(scope.to_owned()));
+            assert_eq!(fields.names().is_empty(), !scope.starts_with("krr:"), "{scope}");
+        }
+        let all = of(
+            "global/kontaktinformasjon.read global/varslingsstatus.read global/spraak.read \
+                      global/sikkerdigitalpost.read global/sertifikat.read",
+        );
+        assert_eq!(
+            all,
+            of("krr:global/kontaktinformasjon.read krr:global/digitalpost.read")
+        );
     }
 
     #[test]

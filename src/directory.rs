@@ -8,7 +8,7 @@ use crate::{
     batch::Kind,
     caller::{Fields, Scope, Scopes},
     contact::norwegian_time,
-    mailbox::ProviderId,
+    mailbox::{Certificate, ProviderId},
     organisation::OrganisationNumber,
     texts::{MAX_PROVIDER, is_one_line},
     usage::OwnLimits,
@@ -125,9 +125,6 @@ impl Provider {
 pub struct FileAccess {
     /// What it sees of a person, and whether it may announce letters.
     pub scopes: Scopes,
-    /// Why it looks persons up where a file does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purpose: Option<Purpose>,
 }
 
 /// An organisation that may look recipients up.
@@ -140,6 +137,9 @@ pub struct Agency {
     /// When it may call.
     #[serde(flatten)]
     pub validity: Validity,
+    /// Why it usually looks persons up: what counts where a file or a request of the existing contract does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
     /// Whether and how it may send files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FileAccess>,
@@ -155,6 +155,30 @@ impl Agency {
             Kind::Lookup => !Fields::of_agency(&access.scopes).names().is_empty(),
             Kind::Letters => access.scopes.contains(Scope::LettersWrite),
         })
+    }
+}
+
+/// Who prints letters to persons without a mailbox, and what these letters are encrypted for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Printer {
+    /// Its name in the directory: a new certificate is a new row.
+    pub id: String,
+    /// Its organisation number.
+    pub organisation: OrganisationNumber,
+    /// What letters are encrypted for.
+    pub certificate: Certificate,
+    /// When this holds.
+    #[serde(flatten)]
+    pub validity: Validity,
+}
+
+impl Printer {
+    /// The one of `all` in force: where the times of two overlap, the later one.
+    pub fn in_force(all: &[Self], now: Timestamp) -> Option<&Self> {
+        all.iter()
+            .filter(|printer| printer.validity.holds(now))
+            .max_by_key(|printer| printer.validity.from)
     }
 }
 

@@ -117,7 +117,7 @@ async fn a_batch_leaves_one_result_and_one_summary_and_nothing_else() {
         (&summary["result"], &summary["name"]),
         (&left[0].as_str().into(), &batch["name"])
     );
-    assert_eq!(summary["purpose"], "Letters to recipients of a file");
+    assert_eq!(summary["purpose"], "Letters and notices to recipients");
     assert_eq!(summary["rows"], 7);
     let outcomes = serde_json::json!({ "deleted": 1, "error": 2, "not-registered": 1, "registered": 3 });
     assert_eq!(summary["outcomes"], outcomes);

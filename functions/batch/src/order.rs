@@ -43,10 +43,12 @@ pub(crate) fn read(
         (None, Some(kind)) => kind.parse().map_err(|_| FailureCode::InvalidOrder)?,
         (None, None) => Kind::default(),
     };
-    let access = access(agency, kind)?;
+    access(agency, kind)?;
     let purpose = match said("purpose") {
         Some(purpose) => Purpose::parse(purpose).map_err(|_| FailureCode::InvalidOrder)?,
-        None => access.purpose.clone().ok_or(FailureCode::MissingPurpose)?,
+        None => agency
+            .and_then(|agency| agency.purpose.clone())
+            .ok_or(FailureCode::MissingPurpose)?,
     };
     let reference = said("reference").map(Reference::parse).transpose();
     let dry_run = match said("dry-run") {

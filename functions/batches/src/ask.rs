@@ -72,9 +72,9 @@ impl Ask {
         });
         let (name, dry_run) = reading.finish(name.zip(dry_run))?;
         let kind: FileKind = kind.unwrap_or_default();
-        let access = agency.may_send(kind).ok_or(Kind::Forbidden)?;
+        agency.may_send(kind).ok_or(Kind::Forbidden)?;
         let purpose = purpose
-            .or_else(|| access.purpose.clone())
+            .or_else(|| agency.purpose.clone())
             .ok_or(Kind::PurposeRequired)?;
         let order = Order {
             kind,

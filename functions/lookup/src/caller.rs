@@ -1,13 +1,14 @@
 //! Who may look up.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{extract::FromRequestParts, http::request};
 use infra_edge::{
     caller::MachineCaller,
     problem::{Kind, Problem},
     unavailable::OrUnavailable as _,
 };
 use mailbox_register::{
-    caller::{Fields, Machine},
+    caller::{Fields, Machine, Parts},
+    directory::Agency,
     usage::OwnLimits,
 };
 
@@ -24,22 +25,46 @@ pub(crate) struct AgencyCaller {
 impl FromRequestParts<SharedApp> for AgencyCaller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut request::Parts, app: &SharedApp) -> Result<Self, Problem> {
         let MachineCaller(machine) = MachineCaller::from_request_parts(parts, app).await?;
         let fields = Fields::of_agency(&machine.scopes);
         if fields.names().is_empty() {
             return Err(Kind::Forbidden.into());
         }
-        let agency = app
-            .directory
-            .agency(machine.organisation, app.clock.now())
-            .await
-            .or_unavailable()?
-            .ok_or(Kind::Forbidden)?;
+        let agency = agency(&machine, app).await?;
         Ok(Self {
             machine,
             fields,
             limits: agency.limits,
         })
     }
+}
+
+/// An agency in the directory that speaks the existing contract, with a scope of today or of earlier years.
+pub(crate) struct FormerCaller {
+    pub(crate) machine: Machine,
+    pub(crate) agency: Agency,
+    pub(crate) parts: Parts,
+}
+
+impl FromRequestParts<SharedApp> for FormerCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, app: &SharedApp) -> Result<Self, Problem> {
+        let MachineCaller(machine) = MachineCaller::from_request_parts(parts, app).await?;
+        let parts = Parts::of_agency(&machine.scopes);
+        if parts.names().is_empty() {
+            return Err(Kind::Forbidden.into());
+        }
+        let agency = agency(&machine, app).await?;
+        Ok(Self { machine, agency, parts })
+    }
+}
+
+async fn agency(machine: &Machine, app: &SharedApp) -> Result<Agency, Problem> {
+    app.directory
+        .agency(machine.organisation, app.clock.now())
+        .await
+        .or_unavailable()?
+        .ok_or_else(|| Kind::Forbidden.into())
 }

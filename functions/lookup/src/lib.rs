@@ -4,7 +4,9 @@
 mod caller;
 mod changes;
 mod follower;
+mod key_set;
 mod lookups;
+mod rest;
 mod settings;
 
 use std::{sync::Arc, time::Duration};
@@ -13,11 +15,14 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use infra_aws::{directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations};
+use infra_aws::{
+    directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations,
+    signatures::Signatures,
+};
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{person::Population, secret::Secret};
 
-pub use settings::Settings;
+pub use settings::{Clients, Settings};
 
 /// What the function stands on.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub struct App {
     pub directory: Directory,
     /// How much organisations may ask for.
     pub limiter: Limiter,
+    /// The key that signs answers of the existing contract.
+    pub signatures: Signatures,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.
@@ -48,7 +55,14 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(14);
 
 /// Every path of this function.
-pub const PATHS: [&str; 2] = ["/v1/lookups", "/v1/changes"];
+pub const PATHS: [&str; 6] = [
+    "/v1/lookups",
+    "/v1/changes",
+    "/rest/v1/personer",
+    "/rest/v2/personer",
+    "/rest/v2/printSertifikat",
+    "/.well-known/jwks.json",
+];
 
 /// The function's routes.
 pub fn router(app: App) -> Router {
@@ -56,6 +70,10 @@ pub fn router(app: App) -> Router {
         Router::new()
             .route("/v1/lookups", post(lookups::look_up))
             .route("/v1/changes", get(changes::show))
+            .route("/rest/v1/personer", post(rest::look_up_v1))
+            .route("/rest/v2/personer", post(rest::look_up_v2))
+            .route("/rest/v2/printSertifikat", get(rest::print_certificate))
+            .route("/.well-known/jwks.json", get(key_set::show))
             .with_state(Arc::new(app)),
         TIME_LIMIT,
     )

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,26 +11,30 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use infra_aws::disclosures::Disclosure;
+use infra_aws::{disclosures::Disclosure, register::Stored};
 use infra_edge::{
     body::{Body, Field, Reading},
     person::{PersonView, Shown},
     problem::{Kind, Problem},
     unavailable::{OrUnavailable as _, not_on_record},
+    usage::Admitted,
 };
+use jiff::Timestamp;
 use mailbox_register::{
+    caller::Machine,
+    directory::Provider,
     person::{PersonIdentifier, PersonKey},
-    usage::Ask,
+    usage::{Ask, OwnLimits},
     words::{Purpose, Reference},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{SharedApp, caller::AgencyCaller};
+use crate::{App, SharedApp, caller::AgencyCaller};
 
 /// Most persons in one request.
-const MAX_PERSONS: usize = 1000;
+pub(crate) const MAX_PERSONS: usize = 1000;
 /// How long entries that DynamoDB left unread are asked for again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,49 +85,101 @@ pub(crate) async fn look_up(
     });
     let (persons, purpose) = reading.finish(persons.zip(purpose))?;
 
-    let keys: Vec<PersonKey> = persons.iter().map(|person| app.secret.person_key(person)).collect();
-    let (organisation, ask) = (machine.organisation, Ask::look_up(&keys));
-    let admitted = app.limiter.admit(organisation, limits.as_ref(), ask, now).await?;
-    let disclosure = Disclosure {
-        request: Uuid::new_v4(),
-        organisation: machine.organisation,
-        supplier: machine.supplier,
-        at: now,
-        purpose: purpose.as_str(),
-        reference: reference.as_ref().map(Reference::as_str),
+    let question = Question {
+        machine: &machine,
+        limits: limits.as_ref(),
         fields: fields.names(),
-        persons: &keys,
+        purpose: &purpose,
+        reference: reference.as_ref(),
     };
-    // First on record, then read: nothing is seen that nobody will know of.
-    app.disclosures
-        .record(&disclosure)
-        .await
-        .map_err(|error| not_on_record(&error))?;
-    let entries = app
-        .register
-        .many(&keys, Instant::now() + PATIENCE)
-        .await
-        .or_unavailable()?;
-    app.limiter.missed(organisation, missing(&keys, &entries), now).await;
-    let providers = app.directory.providers(now).await.or_unavailable()?;
+    let found = app.find(persons, question, now).await?;
+    let results = found
+        .shown()
+        .map(|(person, shown)| shown.to_others(person, fields, now))
+        .collect();
+    Ok(found.admitted.on(Json(Answer { results }).into_response()))
+}
 
-    let results: Vec<_> = persons
-        .iter()
-        .zip(&keys)
-        .map(|(person, key)| {
-            let stored = entries.get(key);
+/// Who asks, for what and why: all that goes on record besides the persons.
+pub(crate) struct Question<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) limits: Option<&'a OwnLimits>,
+    pub(crate) fields: Vec<&'static str>,
+    pub(crate) purpose: &'a Purpose,
+    pub(crate) reference: Option<&'a Reference>,
+}
+
+/// What was found, for whichever contract the answer is written.
+pub(crate) struct Found {
+    pub(crate) admitted: Admitted,
+    persons: Vec<PersonIdentifier>,
+    keys: Vec<PersonKey>,
+    entries: HashMap<PersonKey, Stored>,
+    providers: Arc<[Provider]>,
+}
+
+impl App {
+    /// Counts what is asked for and puts it on record, then reads the entries.
+    pub(crate) async fn find(
+        &self,
+        persons: Vec<PersonIdentifier>,
+        question: Question<'_>,
+        now: Timestamp,
+    ) -> Result<Found, Problem> {
+        let keys: Vec<PersonKey> = persons.iter().map(|person| self.secret.person_key(person)).collect();
+        let organisation = question.machine.organisation;
+        let admitted = self
+            .limiter
+            .admit(organisation, question.limits, Ask::look_up(&keys), now)
+            .await?;
+        let disclosure = Disclosure {
+            request: Uuid::new_v4(),
+            organisation,
+            supplier: question.machine.supplier,
+            at: now,
+            purpose: question.purpose.as_str(),
+            reference: question.reference.map(Reference::as_str),
+            fields: question.fields,
+            persons: &keys,
+        };
+        // First on record, then read: nothing is seen that nobody will know of.
+        self.disclosures
+            .record(&disclosure)
+            .await
+            .map_err(|error| not_on_record(&error))?;
+        let entries = self
+            .register
+            .many(&keys, Instant::now() + PATIENCE)
+            .await
+            .or_unavailable()?;
+        self.limiter.missed(organisation, missing(&keys, &entries), now).await;
+        let providers = self.directory.providers(now).await.or_unavailable()?;
+        metrics::counter!("PersonsLookedUp").increment(persons.len() as u64);
+        metrics::counter!("PersonsNotFound").increment((persons.len() - found(&keys, &entries)) as u64);
+        Ok(Found {
+            admitted,
+            persons,
+            keys,
+            entries,
+            providers,
+        })
+    }
+}
+
+impl Found {
+    /// Each person asked for, in that order, a repeated one in each place.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (&str, Shown<'_>)> {
+        self.persons.iter().zip(&self.keys).map(|(person, key)| {
+            let stored = self.entries.get(key);
             let shown = Shown {
                 entry: stored.map(|stored| &stored.entry),
                 email_shared: stored.is_some_and(|stored| stored.email_shared),
                 mobile_shared: stored.is_some_and(|stored| stored.mobile_shared),
-                providers: &providers,
+                providers: &self.providers,
             };
-            shown.to_others(person.as_str(), fields, now)
+            (person.as_str(), shown)
         })
-        .collect();
-    metrics::counter!("PersonsLookedUp").increment(results.len() as u64);
-    metrics::counter!("PersonsNotFound").increment((persons.len() - found(&keys, &entries)) as u64);
-    Ok(admitted.on(Json(Answer { results }).into_response()))
+    }
 }
 
 /// How many persons are not in the register, each counted once.

@@ -1,8 +1,8 @@
 //! The function's settings, and the function made from them.
 
-use aws_sdk_dynamodb::Client;
 use infra_aws::{
-    directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations, usage::Usage,
+    directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations,
+    signatures::Signatures, usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
@@ -12,6 +12,15 @@ use infra_edge::{
 use mailbox_register::{person::Population, secret::Secret, usage::Limits};
 
 use crate::App;
+
+/// Clients of what the function calls.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The signing key.
+    pub kms: aws_sdk_kms::Client,
+}
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -23,6 +32,7 @@ pub struct Settings {
     directory: String,
     usage: String,
     limits: Limits,
+    signing_key: String,
     population: Population,
     /// The register's secret, wrapped by KMS.
     pub wrapped_secret: Vec<u8>,
@@ -42,20 +52,23 @@ impl Settings {
             directory: environment.required("DIRECTORY_TABLE")?,
             usage: environment.required("USAGE_TABLE")?,
             limits: usage::limits(environment)?,
+            signing_key: environment.required("SIGNING_KEY")?,
             population: environment.parsed("PERSONS")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, client: &Client, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: Clients, secret: &Secret, clock: Clock) -> App {
+        let Clients { dynamodb, kms } = clients;
         App {
-            register: Entries::new(client.clone(), self.register),
-            disclosures: Disclosures::new(client.clone(), self.disclosures),
-            feed: Feed::new(client.clone(), self.feed),
-            relations: Relations::new(client.clone(), self.relations),
-            directory: Directory::new(client.clone(), self.directory),
-            limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
+            register: Entries::new(dynamodb.clone(), self.register),
+            disclosures: Disclosures::new(dynamodb.clone(), self.disclosures),
+            feed: Feed::new(dynamodb.clone(), self.feed),
+            relations: Relations::new(dynamodb.clone(), self.relations),
+            directory: Directory::new(dynamodb.clone(), self.directory),
+            limiter: Limiter::new(Usage::new(dynamodb, self.usage), self.limits),
+            signatures: Signatures::new(kms, self.signing_key),
             secret: secret.clone(),
             population: self.population,
             clock,

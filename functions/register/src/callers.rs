@@ -36,6 +36,8 @@ citizens! {
     ContactWriter(OwnContactWrite);
     /// May choose a mailbox, and reserve.
     MailboxWriter(OwnMailboxWrite);
+    /// May change the language.
+    LanguageWriter(OwnLanguageWrite);
 }
 
 /// A mailbox provider in the directory, with the scope for mailboxes.

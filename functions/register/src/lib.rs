@@ -9,6 +9,7 @@ mod mailboxes;
 mod me;
 mod providers;
 mod reservation;
+mod rest;
 mod settings;
 mod validate;
 mod view;
@@ -21,12 +22,12 @@ use axum::{
 };
 use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
-    register::Register, requests::Requests,
+    register::Register, requests::Requests, signatures::Signatures,
 };
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
 
-pub use settings::Settings;
+pub use settings::{Clients, Settings};
 
 /// What the function stands on.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct App {
     pub disclosures: Disclosures,
     /// How much organisations may ask for.
     pub limiter: Limiter,
+    /// The key that signs answers of the existing contract.
+    pub signatures: Signatures,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.
@@ -63,7 +66,7 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(9);
 
 /// Every path of this function.
-pub const PATHS: [&str; 11] = [
+pub const PATHS: [&str; 12] = [
     "/v1/me",
     "/v1/me/contact",
     "/v1/me/contact/confirm",
@@ -75,6 +78,7 @@ pub const PATHS: [&str; 11] = [
     "/v1/mailboxes/eligibility",
     "/v1/mailboxes/close",
     "/v1/providers",
+    "/rest/v1/person",
 ];
 
 /// The function's routes.
@@ -93,6 +97,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/mailboxes", post(mailboxes::register))
         .route("/v1/mailboxes/eligibility", post(mailboxes::eligibility))
         .route("/v1/mailboxes/close", post(mailboxes::close))
-        .route("/v1/providers", get(providers::list));
+        .route("/v1/providers", get(providers::list))
+        .route("/rest/v1/person", get(rest::show).patch(rest::change));
     app::app(routes.with_state(Arc::new(app)), TIME_LIMIT)
 }

@@ -2,7 +2,7 @@
 
 use infra_aws::{keys, sdk};
 use infra_edge::{clock::Clock, settings::Environment, telemetry};
-use register::Settings;
+use register::{Clients, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
     let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
-    let app = settings.app(&dynamodb, &secret, Clock::system());
+    let app = settings.app(&Clients { dynamodb, kms }, &secret, Clock::system());
     app.register.entries().prime().await;
     lambda_http::run(register::router(app)).await
 }

@@ -1,9 +1,8 @@
 //! The function's settings, and the function made from them.
 
-use aws_sdk_dynamodb::Client;
 use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
-    register::Register, requests::Requests, usage::Usage,
+    register::Register, requests::Requests, signatures::Signatures, usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
@@ -13,6 +12,15 @@ use infra_edge::{
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret, usage::Limits};
 
 use crate::App;
+
+/// Clients of what the function calls.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The signing key.
+    pub kms: aws_sdk_kms::Client,
+}
 
 /// What the environment says.
 #[derive(Debug, Clone)]
@@ -27,6 +35,7 @@ pub struct Settings {
     disclosures: String,
     usage: String,
     limits: Limits,
+    signing_key: String,
     population: Population,
     countries: AllowedCountries,
     /// The register's secret, wrapped by KMS.
@@ -50,6 +59,7 @@ impl Settings {
             disclosures: environment.required("DISCLOSURES_TABLE")?,
             usage: environment.required("USAGE_TABLE")?,
             limits: usage::limits(environment)?,
+            signing_key: environment.required("SIGNING_KEY")?,
             population: environment.parsed("PERSONS")?,
             countries: environment.parsed("SMS_COUNTRIES")?,
             wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
@@ -57,7 +67,8 @@ impl Settings {
     }
 
     /// The function on these settings.
-    pub fn app(self, client: &Client, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: &Clients, secret: &Secret, clock: Clock) -> App {
+        let client = &clients.dynamodb;
         App {
             register: Register::new(client.clone(), self.register, self.changes),
             notices: Notices::new(client.clone(), self.notices),
@@ -67,6 +78,7 @@ impl Settings {
             addresses: Addresses::new(client.clone(), self.addresses, secret.clone()),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
             limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
+            signatures: Signatures::new(clients.kms.clone(), self.signing_key),
             secret: secret.clone(),
             population: self.population,
             countries: self.countries,

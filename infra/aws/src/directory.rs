@@ -8,9 +8,10 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
-    directory::{Agency, Provider},
+    directory::{Agency, Printer, Provider},
     organisation::OrganisationNumber,
 };
+use serde::de::DeserializeOwned;
 
 use crate::{
     error::StoreError,
@@ -33,6 +34,7 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Kept {
     providers: Option<(Timestamp, Arc<[Provider]>)>,
+    printers: Option<(Timestamp, Arc<[Printer]>)>,
     agencies: HashMap<OrganisationNumber, (Timestamp, Option<Agency>)>,
 }
 
@@ -62,22 +64,43 @@ impl Directory {
         {
             return Ok(Arc::clone(providers));
         }
-        let mut providers = Vec::new();
+        let providers: Arc<[Provider]> = self.all("provider").await?.into();
+        self.kept().providers = Some((now, Arc::clone(&providers)));
+        Ok(providers)
+    }
+
+    /// Who prints letters at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn printer(&self, now: Timestamp) -> Result<Option<Printer>, StoreError> {
+        let kept = self.kept().printers.clone();
+        let printers = match kept {
+            Some((read_at, printers)) if is_fresh(read_at, now) => printers,
+            _ => {
+                let printers: Arc<[Printer]> = self.all("print").await?.into();
+                self.kept().printers = Some((now, Arc::clone(&printers)));
+                printers
+            }
+        };
+        Ok(Printer::in_force(&printers, now).cloned())
+    }
+
+    async fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("kind = :kind")
-            .expression_attribute_values(":kind", text("provider"))
+            .expression_attribute_values(":kind", text(kind))
             .into_paginator()
             .items()
             .send();
         while let Some(row) = pages.next().await {
-            providers.push(item::read("directory", row?)?);
+            all.push(item::read("directory", row?)?);
         }
-        let providers: Arc<[Provider]> = providers.into();
-        self.kept().providers = Some((now, Arc::clone(&providers)));
-        Ok(providers)
+        Ok(all)
     }
 
     /// The provider that an organisation acts as at `now`.

@@ -7,7 +7,8 @@ use aws_sdk_kms::{
     primitives::Blob,
     types::{MessageType, SigningAlgorithmSpec},
 };
-use mailbox_register::jws::{self, PublicKey};
+use mailbox_register::jws;
+pub use mailbox_register::jws::PublicKey;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;

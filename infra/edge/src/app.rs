@@ -8,7 +8,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -16,8 +16,9 @@ use futures_util::FutureExt as _;
 use lambda_http::request::RequestContext;
 
 use crate::{
+    accept::wish,
     caller,
-    problem::{Kind, Problem},
+    problem::{self, Kind, Problem},
     telemetry,
 };
 
@@ -46,7 +47,8 @@ async fn surround(request: Request, next: Next, limit: Duration) -> Response {
         .to_owned();
     let who = telemetry::caller_label(&caller::verdict(request.extensions()));
 
-    let answer = if accepts_json(request.headers()) {
+    let of_existing_contract = is_of_existing_contract(&request);
+    let answer = if can_read_answers(&request) {
         let answer = tokio::time::timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
         answer.unwrap_or_else(|_| Ok(Problem::new(Kind::Unavailable).retry_after(2).into_response()))
     } else {
@@ -55,6 +57,9 @@ async fn surround(request: Request, next: Next, limit: Duration) -> Response {
     let panicked = answer.is_err();
     let mut response = answer.unwrap_or_else(|_| Problem::new(Kind::Internal).into_response());
 
+    if of_existing_contract {
+        response = problem::detailed(response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -82,30 +87,17 @@ fn request_id(request: &Request) -> String {
     id.unwrap_or_default()
 }
 
-/// Whether the caller can read JSON. Without `Accept` everybody can.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    values.peek().is_none()
-        || values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(admits_json)
+/// Whether the caller can read what there is: JSON, on some paths signed. Without `Accept` everybody can.
+fn can_read_answers(request: &Request) -> bool {
+    let can_read = |media| wish(request.headers(), media).is_some();
+    can_read("application/json")
+        || can_read("application/problem+json")
+        || (is_of_existing_contract(request) && can_read("application/jose"))
 }
 
-fn admits_json(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let refused = parts.any(|parameter| {
-        parameter
-            .strip_prefix("q=")
-            .and_then(|weight| weight.parse::<f32>().ok())
-            .is_some_and(|weight| weight <= 0.0)
-    });
-    !refused
-        && matches!(
-            media.as_str(),
-            "*/*" | "application/*" | "application/json" | "application/problem+json"
-        )
+/// Whether a request is one of the existing register's clients: they know signed answers, and problems with `detail`.
+fn is_of_existing_contract(request: &Request) -> bool {
+    request.uri().path().starts_with("/rest/")
 }
 
 #[cfg(test)]
@@ -119,6 +111,7 @@ mod tests {
         app(
             Router::new()
                 .route("/here", get(async || "here"))
+                .route("/rest/v1/here", get(async || "here"))
                 .route("/slow", get(std::future::pending::<&'static str>))
                 .route("/broken", get(async || -> &'static str { panic!("a fault of ours") })),
             Duration::from_secs(9),
@@ -186,5 +179,27 @@ mod tests {
                 "{accept}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn the_existing_contract_alone_has_signed_answers_and_problems_with_a_detail() {
+        let status = async |path, accept| ask("GET", path, Some(accept)).await.status();
+        assert_eq!(status("/rest/v1/here", "application/jose").await, StatusCode::OK);
+        assert_eq!(
+            status("/rest/v1/here", "application/jose;q=0").await,
+            StatusCode::NOT_ACCEPTABLE
+        );
+        let detail = async |method, path| {
+            let response = ask(method, path, None).await;
+            let allow = response.headers().get("allow").cloned();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            (body.get("detail").cloned(), body["title"].clone(), allow)
+        };
+        let (said, title, _) = detail("GET", "/rest/v9/nowhere").await;
+        assert_eq!(said, Some(title));
+        let (said, _, allow) = detail("POST", "/rest/v1/here").await;
+        assert!(said.is_some() && allow.is_some());
+        assert_eq!(detail("GET", "/nowhere").await.0, None);
     }
 }

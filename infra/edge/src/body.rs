@@ -38,6 +38,22 @@ impl<S: Send + Sync, R: DeserializeOwned> FromRequest<S> for Body<R> {
     }
 }
 
+/// A JSON body of type `R` that may have more fields than `R`: clients of the existing contract send what they like.
+#[derive(Debug)]
+pub struct Tolerant<R>(pub R);
+
+impl<S: Send + Sync, R: DeserializeOwned> FromRequest<S> for Tolerant<R> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Kind::UnsupportedMediaType.into());
+        }
+        let raw = read(request.into_body()).await?;
+        parse_any(&raw).map(|(value, _)| Self(value))
+    }
+}
+
 /// None where the request has no body at all: then it need not say of which type.
 impl<S: Send + Sync, R: DeserializeOwned> OptionalFromRequest<S> for Body<R> {
     type Rejection = Problem;
@@ -72,6 +88,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<R: DeserializeOwned>(raw: &[u8]) -> Result<R, Problem> {
+    match parse_any(raw)? {
+        (value, false) => Ok(value),
+        // Its name is the caller's input: it is not repeated.
+        (_, true) => Err(Kind::UnknownField.into()),
+    }
+}
+
+/// The body, and whether it has a field that `R` does not know.
+fn parse_any<R: DeserializeOwned>(raw: &[u8]) -> Result<(R, bool), Problem> {
     // Serde reads a struct from a list too; a body is an object.
     if raw.trim_ascii_start().first() != Some(&b'{') {
         return Err(Kind::MalformedJson.into());
@@ -81,11 +106,7 @@ fn parse<R: DeserializeOwned>(raw: &[u8]) -> Result<R, Problem> {
     let value = serde_ignored::deserialize(&mut json, |_| unknown = true)
         .and_then(|value| json.end().map(|()| value))
         .map_err(|_| Problem::new(Kind::MalformedJson))?;
-    if unknown {
-        // Its name is the caller's input: it is not repeated.
-        return Err(Kind::UnknownField.into());
-    }
-    Ok(value)
+    Ok((value, unknown))
 }
 
 /// A field of a body before it is read.

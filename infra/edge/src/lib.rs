@@ -1,10 +1,13 @@
 //! The HTTP edge that functions share: who calls, what a request may look like, how a refusal reads, and what is
 //! logged and counted.
 
+pub mod accept;
 pub mod app;
 pub mod body;
 pub mod caller;
 pub mod clock;
+#[cfg(feature = "store")]
+pub mod krr;
 #[cfg(feature = "store")]
 pub mod once;
 pub mod person;

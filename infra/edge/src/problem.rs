@@ -97,6 +97,8 @@ kinds! {
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Answers are application/json.";
     /// Only JSON is read here.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has to be application/json.";
+    /// A signed answer longer than a function can answer.
+    AnswerTooLarge = PAYLOAD_TOO_LARGE, "answer-too-large", "The signed answer is too large. Ask for fewer persons, or for application/json.";
     /// The body is over the limit.
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large.";
     /// The person refuses digital decisions.
@@ -255,6 +257,8 @@ impl From<Kind> for Problem {
 struct Body<'a> {
     r#type: String,
     title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
     status: u16,
     fault: Fault,
     retryable: bool,
@@ -262,18 +266,38 @@ struct Body<'a> {
     errors: &'a [FieldError],
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    fn body<'a>(&'a self, detail: Option<&'a str>) -> Body<'a> {
         let kind = self.kind;
-        let body = Body {
+        Body {
             r#type: format!("urn:problem-type:{}", kind.slug()),
             title: kind.title(),
+            detail,
             status: kind.status().as_u16(),
             fault: kind.fault(),
             retryable: kind.is_retryable(),
             errors: &self.errors,
-        };
-        let mut response = (kind.status(), Json(body)).into_response();
+        }
+    }
+}
+
+/// An answer that, if it is a problem, has `detail` too: clients of the existing contract expect it. It says what `title`
+/// says, as nothing of the request is repeated.
+pub fn detailed(response: Response) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    let body = Json(problem.body(Some(problem.kind.title())))
+        .into_response()
+        .into_body();
+    let (parts, _) = response.into_parts();
+    Response::from_parts(parts, body)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = self.kind;
+        let mut response = (kind.status(), Json(self.body(None))).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -293,6 +317,7 @@ impl IntoResponse for Problem {
         if let Some(quotas) = &self.quotas {
             quota::show(quotas, headers);
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -3,18 +3,19 @@
 use aws_sdk_dynamodb::Client;
 use mailbox_register::{
     caller::Scope,
-    directory::{Agency, Provider},
+    directory::{Agency, Printer, Provider},
     organisation::OrganisationNumber,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{database::table_name, stack::StackError};
 
-/// Providers and agencies.
+/// Providers, agencies and printers.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Directory {
     providers: Vec<Provider>,
     agencies: Vec<Agency>,
+    printers: Vec<Printer>,
 }
 
 impl Directory {
@@ -30,6 +31,9 @@ impl Directory {
         }
         for agency in &self.agencies {
             put(client, "agency", agency).await?;
+        }
+        for printer in &self.printers {
+            put(client, "print", printer).await?;
         }
         Ok(())
     }

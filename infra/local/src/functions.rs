@@ -53,6 +53,7 @@ impl Functions {
         let Parts {
             client,
             messages,
+            kms,
             secret,
             clock,
             ..
@@ -64,14 +65,22 @@ impl Functions {
         let of = read(settings, function(template, "authorizer")?);
         let trusted = authorizer::Settings::read(&of).map_err(|error| failed("authorizer")(&error))?;
         let authorizer = Authorizer::new(trusted, now.clone()).map_err(|error| failed("authorizer")(&error))?;
+        let clients = register::Clients {
+            dynamodb: client.clone(),
+            kms: kms.clone(),
+        };
         let of = read(settings, function(template, "register")?);
         let register = register::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("register")(&error))?
-            .app(client, secret, now.clone());
+            .app(&clients, secret, now.clone());
+        let clients = lookup::Clients {
+            dynamodb: client.clone(),
+            kms: kms.clone(),
+        };
         let of = read(settings, function(template, "lookup")?);
         let lookup = lookup::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("lookup")(&error))?
-            .app(client, secret, now.clone());
+            .app(clients, secret, now.clone());
         let of = read(settings, function(template, "letters")?);
         let letters = letters::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("letters")(&error))?

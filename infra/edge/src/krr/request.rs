@@ -1,0 +1,135 @@
+//! What clients send.
+
+use mailbox_register::{
+    language::Language,
+    person::{PersonIdentifier, Population},
+    words::Purpose,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    body::{Field, Reading},
+    problem::{Kind, Problem},
+};
+
+/// What is on record where neither the contract nor the directory names a purpose.
+const NO_PURPOSE: &str = "None named: a look-up by the existing contract";
+
+/// Persons to be looked up.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LookUp {
+    #[serde(rename = "personidentifikatorer")]
+    persons: Field,
+}
+
+impl LookUp {
+    /// The persons, 1 to `most` of them.
+    ///
+    /// # Errors
+    /// Every identifier that is none, at its place; all of them 400.
+    pub fn persons(self, population: Population, most: usize) -> Result<Vec<PersonIdentifier>, Problem> {
+        const NAME: &str = "personidentifikatorer";
+        let refused = |kind| Problem::of_fields(&[(format!("/{NAME}"), kind)]);
+        let Field::Given(list) = self.persons else {
+            return Err(refused(Kind::MissingField));
+        };
+        let Value::Array(list) = list else {
+            return Err(refused(Kind::InvalidValue));
+        };
+        // Counted before anything is read: a list of a million wrong numbers is one fault.
+        if list.is_empty() {
+            return Err(refused(Kind::TooFewIdentifiers));
+        }
+        if list.len() > most {
+            return Err(refused(Kind::TooManyIdentifiers));
+        }
+        let mut reading = Reading::default();
+        let mut persons = Vec::with_capacity(list.len());
+        for (at, element) in list.iter().enumerate() {
+            let person = element
+                .as_str()
+                .and_then(|text| PersonIdentifier::parse(text, population).ok());
+            match person {
+                Some(person) => persons.push(person),
+                None => {
+                    reading.refuse::<()>(&format!("{NAME}/{at}"), Kind::InvalidIdentifier);
+                }
+            }
+        }
+        reading.finish(Some(persons))
+    }
+}
+
+/// A citizen's change of the own entry: the language is all that can be changed this way.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ChangePerson {
+    #[serde(rename = "spraak")]
+    language: Field,
+}
+
+impl ChangePerson {
+    /// The new language.
+    ///
+    /// # Errors
+    /// There is none, or one that the register does not write.
+    pub fn language(self) -> Result<Language, Problem> {
+        let mut reading = Reading::default();
+        let language = reading.required("spraak", self.language, |text| {
+            text.parse().map_err(|_| Kind::UnknownLanguage)
+        });
+        reading.finish(language)
+    }
+}
+
+/// Why an organisation looks up by this contract, which has no word for it: its usual purpose, else that it said none.
+///
+/// # Errors
+/// [`Kind::Internal`], if the register's own words are none.
+pub fn purpose(usual: Option<&Purpose>) -> Result<Purpose, Problem> {
+    match usual {
+        Some(purpose) => Ok(purpose.clone()),
+        None => Purpose::parse(NO_PURPOSE).map_err(|_| Kind::Internal.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn persons(body: &str) -> Result<usize, Problem> {
+        let body: LookUp = serde_json::from_str(body).unwrap();
+        body.persons(Population::Synthetic, 2).map(|persons| persons.len())
+    }
+
+    #[test]
+    fn every_fault_of_a_list_is_a_400() {
+        assert_eq!(
+            persons(r#"{"personidentifikatorer":["20914695016","20914695016"]}"#),
+            Ok(2)
+        );
+        for (body, kind) in [
+            ("{}", Kind::MissingField),
+            (r#"{"personidentifikatorer":null}"#, Kind::InvalidValue),
+            (r#"{"personidentifikatorer":"20914695016"}"#, Kind::InvalidValue),
+            (r#"{"personidentifikatorer":[]}"#, Kind::TooFewIdentifiers),
+            (r#"{"personidentifikatorer":["","",""]}"#, Kind::TooManyIdentifiers),
+            (r#"{"personidentifikatorer":["20914695017"]}"#, Kind::InvalidIdentifier),
+            (r#"{"personidentifikatorer":["\u0000"]}"#, Kind::InvalidIdentifier),
+            (r#"{"personidentifikatorer":[20914695016]}"#, Kind::InvalidIdentifier),
+        ] {
+            let problem = persons(body).unwrap_err();
+            assert_eq!(problem.kind(), kind, "{body}");
+            assert_eq!(kind.status(), 400);
+        }
+    }
+
+    #[test]
+    fn there_is_always_a_purpose() {
+        assert_eq!(purpose(None).unwrap().as_str(), NO_PURPOSE);
+        let usual = Purpose::parse("Tax returns").unwrap();
+        assert_eq!(purpose(Some(&usual)).unwrap(), usual);
+    }
+}
