@@ -56,6 +56,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its JSON; null without one.
     pub body: Value,
+    /// Its body as it came.
+    pub text: String,
 }
 
 #[expect(
@@ -318,6 +320,7 @@ impl Request<'_> {
             status,
             headers,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            text: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 }
