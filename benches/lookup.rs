@@ -1,5 +1,5 @@
-//! A list look-up of 1000 persons, 900 of them registered, over HTTP through authorizer, function and database; beside
-//! it one person, so that the run says what a person costs.
+//! A list look-up of 1000 persons, 900 of them registered, over HTTP through authorizer, function and database, by both
+//! contracts; beside it one person, so that the run says what a person costs.
 
 #![allow(
     missing_docs,
@@ -55,6 +55,19 @@ fn lookups(criterion: &mut Criterion) {
     group.sample_size(30);
     group.bench_function("1000 persons, 900 registered", |bencher| {
         bencher.to_async(&runtime).iter(|| thousand.send());
+    });
+    // The same by the existing contract, plain and signed.
+    let body = json!({ "personidentifikatorer": persons });
+    let rest = agency.post("/rest/v2/personer", &body);
+    let signed = rest.clone().header("accept", "application/jose");
+    for request in [&rest, &signed] {
+        runtime.block_on(request.send()).expect(200);
+    }
+    group.bench_function("1000 persons by the existing contract", |bencher| {
+        bencher.to_async(&runtime).iter(|| rest.send());
+    });
+    group.bench_function("1000 persons by the existing contract, signed", |bencher| {
+        bencher.to_async(&runtime).iter(|| signed.send());
     });
     group.finish();
 }

@@ -26,6 +26,7 @@ use local::{
     tokens::{AUDIENCE, ID_PORTEN_ISSUER, Issuer, Signing},
 };
 use mailbox_register::caller::{Assurance, Scope};
+use reqwest::Method;
 use serde_json::{Value, json};
 use stories::{AGENCY, Answer, CITIZEN_SCOPES, Caller, DIGIPOST, EBOKS, OLA, Request, World};
 
@@ -275,6 +276,17 @@ impl Run {
         self.ask_in_vain(&reused).await.problem(422, "idempotency-key-reused");
         let lookup = json!({ "persons": [OLA, UNKNOWN, PER], "purpose": PURPOSE, "reference": REFERENCE });
         self.ask(&self.agency().post("/v1/lookups", &lookup)).await.expect(200);
+        let lookup = json!({ "personidentifikatorer": [OLA, UNKNOWN, PER], "merknad": PURPOSE });
+        let rest = self.agency().request(Method::POST, "/rest/v2/personer").json(&lookup);
+        self.ask(&rest).await.expect(200);
+        self.ask(&rest.clone().header("accept", "application/jose"))
+            .await
+            .expect(200);
+        let mistyped = rest.json(&json!({ "personidentifikatorer": [OLA, MISTYPED] }));
+        self.ask(&mistyped).await.problem(400, "invalid-identifier");
+        let language = json!({ "spraak": "nn", "merknad": PURPOSE });
+        let change = ola.request(Method::PATCH, "/rest/v1/person").json(&language);
+        self.ask(&change).await.expect(200);
         self.ask_in_vain(&digipost.post("/v1/mailboxes", &mailbox(OTHER_MAILBOX)))
             .await
             .expect(201);

@@ -78,8 +78,11 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 26] = {
-    use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnMailboxWrite};
+const ROUTES: [Row; 32] = {
+    use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnLanguageWrite, OwnMailboxWrite};
+    use Scope::{FormerCertificateRead, FormerContactRead, FormerLanguageRead, FormerMailboxRead, FormerNoticeRead};
+    const FORMER: &[Scope] = &[ContactRead, MailboxRead, FormerContactRead, FormerNoticeRead, FormerLanguageRead, FormerMailboxRead, FormerCertificateRead];
+    const PRINT: &[Scope] = &[MailboxRead, FormerMailboxRead, FormerCertificateRead];
     [
         //                                                                      none bad  low  citizen        provider       was  agency         stra name
         ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
@@ -87,6 +90,8 @@ const ROUTES: [Row; 26] = {
         ("PUT",    "/v1/me/contact",             &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/me/contact/confirm",     &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/me/contact/validate",    &[OwnContactWrite],           [401, 401, 403, 403, 403, 202, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("GET",    "/rest/v1/person",            &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("PATCH",  "/rest/v1/person",            &[OwnLanguageWrite],          [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("PUT",    "/v1/me/mailbox",             &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("DELETE", "/v1/me/mailbox",             &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/mailboxes",              &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
@@ -104,6 +109,10 @@ const ROUTES: [Row; 26] = {
         ("POST",   "/v1/mailboxes/close",        &[MailboxWrite],              [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST",   "/v1/lookups",                &[ContactRead, MailboxRead],  [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/v1/changes",                &[ChangesRead],               [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/rest/v1/personer",          FORMER,                       [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/rest/v2/personer",          FORMER,                       [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/rest/v2/printSertifikat",   PRINT,                        [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("GET",    "/.well-known/jwks.json",     &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("PUT",    "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("DELETE", "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
@@ -120,6 +129,8 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/mailboxes") => json!({ "person": SOFIE, "address": "sofie.hansen#9NEW" }),
         ("POST", "/v1/mailboxes/eligibility" | "/v1/mailboxes/close") => json!({ "person": SOFIE }),
         ("POST", "/v1/lookups") => json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" }),
+        ("PATCH", "/rest/v1/person") => json!({ "spraak": "se" }),
+        ("POST", "/rest/v1/personer" | "/rest/v2/personer") => json!({ "personidentifikatorer": [SOFIE] }),
         ("POST", "/v1/letters") => letter("2026/17"),
         ("POST", "/v1/batches") => json!({ "name": "tax.csv", "purpose": "Decision on a building permit" }),
         _ => return None,
@@ -290,9 +301,11 @@ async fn every_route_lets_in_whom_it_is_for_and_nobody_else() {
         .map(|record| record["organisation"].as_s().unwrap())
         .collect();
     on_record.sort();
-    // e-Boks asked whether it may be chosen; the agency looked up with one scope and with the other; and each announced
-    // a letter before the table and one in it, which tells how a person can be reached.
-    assert_eq!(on_record, [EBOKS, EBOKS, EBOKS, AGENCY, AGENCY, AGENCY, AGENCY]);
+    // e-Boks asked whether it may be chosen; the agency looked up with one scope and with the other, and by each version of
+    // the existing contract with each of seven; and each announced a letter before the table and one in it, which tells
+    // how a person can be reached.
+    let expected = [vec![EBOKS; 3], vec![AGENCY; 2 + 2 * 7 + 2]].concat();
+    assert_eq!(on_record, expected);
 }
 
 /// What a caller who is turned away must leave as it is: Sofie's entry, and everybody's letters and files.
@@ -423,7 +436,7 @@ async fn a_method_that_the_table_does_not_have_is_none_of_the_paths() {
 #[tokio::test]
 async fn whoever_may_not_read_may_not_ask_for_the_headers_either() {
     let world = World::new().await;
-    for path in ["/v1/me", "/v1/me/history"] {
+    for path in ["/v1/me", "/v1/me/history", "/rest/v1/person"] {
         for (caller, status) in [
             (world.nobody(), 401),
             (world.agency(), 401),

@@ -8,7 +8,7 @@ use mailbox_register::caller::Scope;
 use serde_json::{Value, json};
 use stories::{AGENCY, EBOKS, World, start_of_time};
 
-use crate::{function, template};
+use crate::{FUNCTIONS, function, template};
 
 /// An action on the table with a logical id.
 type Right = (String, String);
@@ -113,10 +113,19 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
     let wrong = json!({ "channel": "sms", "code": "000000" });
     citizen.post("/v1/me/contact/validate", &wrong).send().await.expect(422);
     citizen.get("/v1/me/history").send().await.expect(200);
+    let language = json!({ "spraak": "nn" });
+    let change = citizen
+        .request(reqwest::Method::PATCH, "/rest/v1/person")
+        .json(&language);
+    change.send().await.expect(200);
     assert_allowed(&done(&world), &["register"]);
 
     let look_up = json!({ "persons": [COMPLETE], "purpose": "Decision on a building permit" });
     world.agency().post("/v1/lookups", &look_up).send().await.expect(200);
+    let look_up = json!({ "personidentifikatorer": [COMPLETE] });
+    let agency = world.agency();
+    agency.post("/rest/v2/personer", &look_up).send().await.expect(200);
+    agency.get("/rest/v2/printSertifikat").send().await.expect(200);
     assert_allowed(&done(&world), &["lookup"]);
 
     let letter = json!({
@@ -146,6 +155,32 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
         .await
         .expect(200);
     assert_allowed(&done(&world), &["letters"]);
+}
+
+#[test]
+fn a_function_signs_by_the_signing_key_if_it_is_given_that_key() {
+    for name in FUNCTIONS {
+        let (id, function) = function(name);
+        let role = template().resources[id].properties["Role"]["Fn::GetAtt"][0].as_str();
+        let policies = &template().resources[role.expect("a role of its own")].properties["Policies"];
+        let signs: Vec<_> = list(&policies[0]["PolicyDocument"]["Statement"])
+            .into_iter()
+            .filter(|statement| statement["Action"].to_string().contains("kms:Sign"))
+            .collect();
+        assert_eq!(
+            signs.len(),
+            usize::from(function.environment.contains_key("SIGNING_KEY")),
+            "{name}"
+        );
+        for statement in signs {
+            assert_eq!(statement["Action"], json!(["kms:GetPublicKey", "kms:Sign"]), "{name}");
+            assert_eq!(
+                statement["Resource"],
+                json!({ "Fn::GetAtt": ["SigningKey", "Arn"] }),
+                "{name}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -77,3 +77,13 @@ fn tables_can_be_neither_lost_nor_read_without_the_key() {
     assert_eq!(key.deletion_policy.as_deref(), Some("Retain"));
     assert_eq!(key.properties["EnableKeyRotation"], true);
 }
+
+#[test]
+fn answers_are_signed_by_a_key_that_stays_and_does_nothing_else() {
+    let key = &template().resources["SigningKey"];
+    assert_eq!(key.kind, "AWS::KMS::Key");
+    assert_eq!(key.deletion_policy.as_deref(), Some("Retain"));
+    assert_eq!(key.update_replace_policy.as_deref(), Some("Retain"));
+    assert_eq!(key.properties["KeySpec"], "RSA_2048");
+    assert_eq!(key.properties["KeyUsage"], "SIGN_VERIFY");
+}
