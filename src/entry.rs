@@ -44,8 +44,8 @@ impl Entry {
         std::iter::once(current).chain(&self.predecessors)
     }
 
-    /// The key of the entry that took over, where the identifier was replaced.
-    pub const fn successor(&self) -> Option<&PersonKey> {
+    /// The identifier that took over, where this one was replaced.
+    pub const fn successor(&self) -> Option<&Successor> {
         match &self.status {
             Status::Deleted(deletion) => deletion.successor.as_ref(),
             Status::Registered(_) => None,
@@ -87,9 +87,18 @@ pub struct Deletion {
     pub deleted_at: Timestamp,
     /// Why.
     pub reason: DeletionReason,
-    /// The key of the entry that took over, where an identifier was replaced.
+    /// The identifier that took over, where this one was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub successor: Option<PersonKey>,
+    pub successor: Option<Successor>,
+}
+
+/// The identifier that took over from another. It may have no entry (yet).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    /// Its key.
+    pub key: PersonKey,
+    /// The identifier itself.
+    pub identifier: PersonIdentifier,
 }
 
 /// Why an entry was deleted.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Registration, Status,
+    Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Registration, Status, Successor,
     transition::providers_concerned,
 };
 use crate::person::{PersonIdentifier, PersonKey};
@@ -40,7 +40,7 @@ pub struct Replacement {
 /// [`Refused::Deleted`] where either identifier has given way to another itself: then it is that one's turn.
 pub fn replace_identifier(old: Holder<'_>, new: Holder<'_>, now: Timestamp) -> Result<Option<Replacement>, Refused> {
     if let Some(successor) = old.entry.and_then(Entry::successor) {
-        return if successor == new.key {
+        return if successor.key == *new.key {
             Ok(None)
         } else {
             Err(Refused::Deleted)
@@ -57,7 +57,10 @@ pub fn replace_identifier(old: Holder<'_>, new: Holder<'_>, now: Timestamp) -> R
         } else {
             DeletionReason::IdentifierReplaced
         },
-        successor: Some(new.key.clone()),
+        successor: Some(Successor {
+            key: new.key.clone(),
+            identifier: new.identifier.clone(),
+        }),
     });
     Ok(Some(Replacement {
         old: outcome(old, own_predecessors(old), deletion, Event::Deleted, now),

@@ -469,7 +469,8 @@ fn contact_data_moves_to_the_new_identifier_and_doing_it_again_changes_nothing()
     assert_eq!(moved.registration(), entry.registration());
     assert_eq!((&moved.identifier, moved.version), (&other_person(), 1));
     assert_eq!(moved.keys(&new.key).collect::<Vec<_>>(), [&new.key, &old.key]);
-    assert_eq!(old.entry.as_ref().unwrap().successor(), Some(&new.key));
+    let successor = old.entry.as_ref().unwrap().successor().unwrap();
+    assert_eq!((&successor.key, &successor.identifier), (&new.key, &new.identifier));
     assert!(!old.is_registered());
     assert_eq!(replace(&mut old, &mut new), Ok(false));
 }

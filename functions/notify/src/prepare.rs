@@ -39,8 +39,8 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
     let text = match &notice.message {
         Message::AddressChanged { former, language } => {
             // Next of kin are not written to.
-            let (_, stored) = app.register.entries().current(&notice.person).await?;
-            if stored.is_some_and(|stored| stored.entry.is_out_of_population()) {
+            let current = app.register.entries().current(&notice.person).await?;
+            if current.stored.is_some_and(|stored| stored.entry.is_out_of_population()) {
                 return Ok(Err(notice.cancelled(now)));
             }
             let what = former.channel();
@@ -111,12 +111,12 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
 
 /// Language and address of the entry as it is now; or the notice's end, where there is none.
 async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
-    let (person, stored) = app.register.entries().current(&notice.person).await?;
+    let current = app.register.entries().current(&notice.person).await?;
     // A code proves an address of the entry that it was made for.
-    if person != notice.person && matches!(notice.message, Message::Code { .. }) {
+    if current.key != notice.person && matches!(notice.message, Message::Code { .. }) {
         return Ok(Err(notice.cancelled(now)));
     }
-    let Some(registration) = stored.as_ref().and_then(|stored| stored.entry.registration()) else {
+    let Some(registration) = current.stored.as_ref().and_then(|stored| stored.entry.registration()) else {
         return Ok(Err(notice.cancelled(now)));
     };
     // The person has said meanwhile that the details are right.
@@ -158,8 +158,8 @@ async fn reach_for_letter(
     notice: &Notice,
     now: Timestamp,
 ) -> Result<Result<(Language, Address), Notice>, StoreError> {
-    let (_, stored) = app.register.entries().current(&notice.person).await?;
-    let entry = stored.as_ref().map(|stored| &stored.entry);
+    let current = app.register.entries().current(&notice.person).await?;
+    let entry = current.stored.as_ref().map(|stored| &stored.entry);
     let channels = match letter::channels(entry, letter.announcement.legal_notice, now) {
         Ok(channels) => channels,
         Err(reason) => return Ok(Err(notice.failed(reason.into(), now))),

@@ -1,5 +1,7 @@
 //! `/v1/me/history`: what changed, newest first.
 
+use std::{fmt, str::FromStr};
+
 use axum::{
     Json,
     extract::{Query, State},
@@ -20,20 +22,71 @@ const MAX_LIMIT: u8 = 100;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
-    /// Only versions below this one: `next` of the page before.
-    before: Option<u64>,
+    /// Only what was before this: `next` of the page before.
+    before: Option<String>,
     limit: Option<u8>,
 }
 
 #[derive(Serialize)]
 struct History {
-    changes: Vec<Change>,
-    /// Where the next page begins; none on the last.
+    changes: Vec<Shown>,
+    /// Where the next page begins; none on the last. Callers give it back as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
+    next: Option<String>,
 }
 
-/// Shows a page of the history. A page can be shorter than asked for, and still have a next one.
+/// A change as its person sees it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    change: Change,
+    /// Whether it happened under a former identity number. Versions are those of its entry.
+    #[serde(rename = "formerNumber", skip_serializing_if = "std::ops::Not::not")]
+    of_former_number: bool,
+}
+
+/// Where a page begins: at one of the person's keys, the current one being the first, below a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    key: usize,
+    /// None: at the newest.
+    before: Option<u64>,
+}
+
+impl Place {
+    const START: Self = Self { key: 0, before: None };
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.before {
+            Some(before) => write!(f, "{}-{before}", self.key),
+            None => write!(f, "{}", self.key),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Kind;
+
+    fn from_str(text: &str) -> Result<Self, Kind> {
+        fn number<N: FromStr + ToString>(text: &str) -> Result<N, Kind> {
+            let number: N = text.parse().map_err(|_| Kind::InvalidParameter)?;
+            (number.to_string() == text)
+                .then_some(number)
+                .ok_or(Kind::InvalidParameter)
+        }
+        let (key, before) = match text.split_once('-') {
+            Some((key, before)) => (key, Some(number(before)?)),
+            None => (text, None),
+        };
+        let key = number(key)?;
+        Ok(Self { key, before })
+    }
+}
+
+/// Shows a page of the history, that of former identity numbers after the current one's. A page can be shorter than asked
+/// for, and still have a next one.
 pub(crate) async fn show(
     ContactReader(citizen): ContactReader,
     State(app): State<SharedApp>,
@@ -46,20 +99,45 @@ pub(crate) async fn show(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Kind::InvalidParameter.into());
     }
+    let mut place = before.map_or(Ok(Place::START), |text| text.parse())?;
     let key = app.secret.person_key(&citizen.person);
-    let changes = app
-        .register
-        .changes()
-        .history(&key, before, limit.into())
-        .await
-        .or_unavailable()?;
+    let stored = app.register.entries().one(&key).await.or_unavailable()?;
+    let keys: Vec<_> = match &stored {
+        Some(stored) => stored.entry.keys(&key).collect(),
+        None => Vec::new(),
+    };
     let fields = Fields::of_citizen(&citizen.scopes);
-    let next = (changes.len() == usize::from(limit))
-        .then(|| changes.last().map(|change| change.version))
-        .flatten()
-        .filter(|version| *version > 1);
+    let mut changes = Vec::new();
+    let mut room = limit;
+    let mut next = None;
+    while let Some(key) = keys.get(place.key) {
+        if room == 0 {
+            next = Some(place);
+            break;
+        }
+        let page = app
+            .register
+            .changes()
+            .history(key, place.before, room.into())
+            .await
+            .or_unavailable()?;
+        room -= u8::try_from(page.len()).unwrap_or(room);
+        let oldest = page.last().map(|change| change.version);
+        let of_former_number = place.key > 0;
+        changes.extend(page.into_iter().map(|change| Shown {
+            change,
+            of_former_number,
+        }));
+        place = match oldest.filter(|version| room == 0 && *version > 1) {
+            before @ Some(_) => Place { before, ..place },
+            None => Place {
+                key: place.key + 1,
+                before: None,
+            },
+        };
+    }
     // What the token's scopes do not cover is left out, as everywhere.
-    let changes = changes.into_iter().filter_map(|mut change| {
+    changes.retain_mut(|Shown { change, .. }| {
         change.events.retain(|event| {
             if event.is_of_mailbox() {
                 fields.mailbox
@@ -67,8 +145,8 @@ pub(crate) async fn show(
                 fields.contact
             }
         });
-        (!change.events.is_empty()).then_some(change)
+        !change.events.is_empty()
     });
-    let changes = changes.collect();
+    let next = next.map(|place| place.to_string());
     Ok(Json(History { changes, next }).into_response())
 }

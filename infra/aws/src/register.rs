@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use mailbox_register::{
     contact::{Address, Channel},
     entry::{self, Actor, Command, Entry, Outcome, Transition},
-    person::PersonKey,
+    person::{PersonIdentifier, PersonKey},
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -62,6 +62,17 @@ pub struct Stored {
     /// Where the entry stands in the index `remind`, in milliseconds since 1970.
     #[serde(default)]
     remind_at: Option<i64>,
+}
+
+/// What there is of a person, by the identifier that is in use.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// The key of that identifier.
+    pub key: PersonKey,
+    /// The identifier, where there is an entry that says it: its own, or that of a predecessor.
+    pub identifier: Option<PersonIdentifier>,
+    /// The entry, which can be deleted.
+    pub stored: Option<Stored>,
 }
 
 /// A person who is to be reminded that an address goes stale.
@@ -136,19 +147,24 @@ impl Entries {
         found.item.map(|item| item::read("register", item)).transpose()
     }
 
-    /// The entry that stands for a person as of now, and its key: where the identifier was replaced, that of its last
-    /// successor. The entry can be deleted.
+    /// What there is of a person as of now: where the identifier was replaced, by its last successor.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn current(&self, person: &PersonKey) -> Result<(PersonKey, Option<Stored>), StoreError> {
-        let mut person = person.clone();
+    pub async fn current(&self, person: &PersonKey) -> Result<Current, StoreError> {
+        let mut current = Current {
+            key: person.clone(),
+            identifier: None,
+            stored: None,
+        };
         for _ in 0..MAX_SUCCESSORS {
-            let stored = self.one(&person).await?;
-            match stored.as_ref().and_then(|stored| stored.entry.successor()) {
-                Some(successor) => person = successor.clone(),
-                None => return Ok((person, stored)),
-            }
+            current.stored = self.one(&current.key).await?;
+            let entry = current.stored.as_ref().map(|stored| &stored.entry);
+            current.identifier = entry.map(|entry| entry.identifier.clone()).or(current.identifier);
+            let Some(successor) = entry.and_then(Entry::successor).cloned() else {
+                return Ok(current);
+            };
+            (current.key, current.identifier) = (successor.key, Some(successor.identifier));
         }
         Err(StoreError::Unreadable("register"))
     }
@@ -395,8 +411,8 @@ impl Register {
             if race > 0 {
                 retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
             }
-            let (person, stored) = self.entries.current(person).await?;
-            let Some(stored) = stored else {
+            let current = self.entries.current(person).await?;
+            let Some(stored) = current.stored else {
                 return Ok(false);
             };
             let address = stored
@@ -414,7 +430,10 @@ impl Register {
             let Ok(Transition::Changed(outcome)) = transition else {
                 return Ok(false);
             };
-            match self.commit(self.writes(&person, &outcome, &Sharing::default())?).await {
+            match self
+                .commit(self.writes(&current.key, &outcome, &Sharing::default())?)
+                .await
+            {
                 Ok(()) => return Ok(true),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Store(error)) => return Err(error),

@@ -49,6 +49,7 @@ pub fn filter(level: &str) -> EnvFilter {
         "letters",
         "lookup",
         "notify",
+        "population",
         "receipts",
         "register",
     ]

@@ -1,0 +1,26 @@
+//! The Lambda function `population`.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use infra_aws::{keys, sdk};
+use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use population::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::process();
+    telemetry::start("population", &environment);
+    let read = |name: &str| environment.optional(name);
+    let settings = Settings::read(&environment)?;
+    let config = sdk::config(&read)?;
+    let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
+    let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
+    let app = settings.app(&dynamodb, kms, &secret, Clock::system());
+    app.register.entries().prime().await;
+    let app = &app;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        Ok::<_, Error>(population::handle(app, event.payload).await)
+    }))
+    .await
+}
