@@ -261,6 +261,14 @@ impl Parts {
         }
     }
 
+    /// What some part is shown of.
+    pub const fn fields(self) -> Fields {
+        Fields {
+            contact: self.addresses || self.notice || self.language,
+            mailbox: self.mailbox || self.certificate,
+        }
+    }
+
     /// What citizens see of themselves.
     pub fn of_citizen(scopes: &Scopes) -> Self {
         let Fields { contact, mailbox } = Fields::of_citizen(scopes);

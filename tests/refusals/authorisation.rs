@@ -78,7 +78,7 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 32] = {
+const ROUTES: [Row; 33] = {
     use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnLanguageWrite, OwnMailboxWrite};
     use Scope::{FormerCertificateRead, FormerContactRead, FormerLanguageRead, FormerMailboxRead, FormerNoticeRead};
     const FORMER: &[Scope] = &[ContactRead, MailboxRead, FormerContactRead, FormerNoticeRead, FormerLanguageRead, FormerMailboxRead, FormerCertificateRead];
@@ -111,6 +111,7 @@ const ROUTES: [Row; 32] = {
         ("GET",    "/v1/changes",                &[ChangesRead],               [401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/rest/v1/personer",          FORMER,                       [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("POST",   "/rest/v2/personer",          FORMER,                       [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        ("POST",   "/rest/v2/krr/hentEndringer", &[ChangesRead],               [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/rest/v2/printSertifikat",   PRINT,                        [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/.well-known/jwks.json",     &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
@@ -130,6 +131,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/mailboxes/eligibility" | "/v1/mailboxes/close") => json!({ "person": SOFIE }),
         ("POST", "/v1/lookups") => json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" }),
         ("PATCH", "/rest/v1/person") => json!({ "spraak": "se" }),
+        ("POST", "/rest/v2/krr/hentEndringer") => json!({ "fraEndringsId": 0 }),
         ("POST", "/rest/v1/personer" | "/rest/v2/personer") => json!({ "personidentifikatorer": [SOFIE] }),
         ("POST", "/v1/letters") => letter("2026/17"),
         ("POST", "/v1/batches") => json!({ "name": "tax.csv", "purpose": "Decision on a building permit" }),

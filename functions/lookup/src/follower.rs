@@ -1,6 +1,7 @@
 //! Who may follow the changes of the register.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use infra_aws::changes::FeedEntry;
 use infra_edge::{
     caller::MachineCaller,
     problem::{Kind, Problem},
@@ -8,6 +9,7 @@ use infra_edge::{
 };
 use mailbox_register::{
     caller::{Fields, Machine, Scope},
+    entry::Event,
     mailbox::ProviderId,
 };
 
@@ -25,6 +27,27 @@ pub(crate) enum Role {
     Provider(ProviderId),
     /// An agency, which sees what its scopes show.
     Agency(Fields),
+}
+
+impl Role {
+    /// Whether an organisation learns of a change at all.
+    pub(crate) fn is_told(&self, entry: &FeedEntry) -> bool {
+        match self {
+            // What concerns mailboxes of others is not its business.
+            Self::Provider(provider) => entry.providers.contains(provider),
+            Self::Agency(_) => entry.events.iter().any(|event| self.learns_of(event)),
+        }
+    }
+
+    /// Whether an organisation learns of an event.
+    pub(crate) const fn learns_of(&self, event: &Event) -> bool {
+        match self {
+            Self::Provider(_) => !event.is_of_contact(),
+            Self::Agency(Fields { contact, mailbox }) => {
+                (*contact || !event.is_of_contact()) && (*mailbox || !event.is_of_mailbox())
+            }
+        }
+    }
 }
 
 impl Follower {

@@ -3,6 +3,7 @@
 
 mod caller;
 mod changes;
+mod follow;
 mod follower;
 mod key_set;
 mod lookups;
@@ -55,11 +56,12 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(14);
 
 /// Every path of this function.
-pub const PATHS: [&str; 6] = [
+pub const PATHS: [&str; 7] = [
     "/v1/lookups",
     "/v1/changes",
     "/rest/v1/personer",
     "/rest/v2/personer",
+    "/rest/v2/krr/hentEndringer",
     "/rest/v2/printSertifikat",
     "/.well-known/jwks.json",
 ];
@@ -72,6 +74,7 @@ pub fn router(app: App) -> Router {
             .route("/v1/changes", get(changes::show))
             .route("/rest/v1/personer", post(rest::look_up_v1))
             .route("/rest/v2/personer", post(rest::look_up_v2))
+            .route("/rest/v2/krr/hentEndringer", post(rest::changes))
             .route("/rest/v2/printSertifikat", get(rest::print_certificate))
             .route("/.well-known/jwks.json", get(key_set::show))
             .with_state(Arc::new(app)),

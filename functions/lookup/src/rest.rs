@@ -1,6 +1,9 @@
 //! `/rest/…`: the existing register's contract for agencies.
 
+use std::collections::HashSet;
+
 use axum::{extract::State, response::Response};
+use infra_aws::feed::Numbered;
 use infra_edge::{
     body::Tolerant,
     krr::{self, Format, Person, Persons, PrintCertificate, Version},
@@ -8,11 +11,18 @@ use infra_edge::{
     unavailable::OrUnavailable as _,
 };
 
+use mailbox_register::caller::Parts;
+
 use crate::{
     SharedApp,
     caller::FormerCaller,
+    follow::Following,
+    follower::{Follower, Role},
     lookups::{MAX_PERSONS, Question},
 };
+
+/// Changes of one page.
+const MOST_CHANGES: u16 = 1000;
 
 /// `POST /rest/v1/personer`: the fields that were always there.
 pub(crate) async fn look_up_v1(
@@ -59,6 +69,44 @@ async fn look_up(
         .collect();
     let answer = krr::respond(format, &Persons { persons }, &app.signatures).await?;
     Ok(found.admitted.on(answer))
+}
+
+/// `POST /rest/v2/krr/hentEndringer`: persons who have changed, each once and as of now.
+pub(crate) async fn changes(
+    Follower { machine, role }: Follower,
+    format: Format,
+    State(app): State<SharedApp>,
+    Tolerant(body): Tolerant<krr::Changes>,
+) -> Result<Response, Problem> {
+    let Role::Agency(_) = role else {
+        return Err(Kind::Forbidden.into());
+    };
+    let parts = Parts::of_agency(&machine.scopes);
+    let now = app.clock.now();
+    let from = body.from()?;
+    let following = Following {
+        machine: &machine,
+        role: &Role::Agency(parts.fields()),
+        fields: parts.names(),
+        after: from,
+        limit: MOST_CHANGES,
+        mine: false,
+    };
+    let page = app.follow(following, now).await?;
+    let page = page.ok_or_else(krr::Changes::beyond)?;
+    let mut seen = HashSet::new();
+    let persons = page.entries.iter().filter_map(|Numbered { entry, .. }| {
+        let stored = page.stored.get(&entry.person).filter(|_| seen.insert(&entry.person))?;
+        let identifier = stored.entry.identifier.as_str();
+        Some(Person::new(page.shown(stored), identifier, parts, Version::V2, now))
+    });
+    let answer = krr::Page {
+        persons: persons.collect(),
+        from,
+        to: page.last,
+        last: page.head,
+    };
+    krr::respond(format, &answer, &app.signatures).await
 }
 
 /// `GET /rest/v2/printSertifikat`: for whoever may see where letters go, or what they are encrypted for.

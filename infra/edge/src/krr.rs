@@ -20,4 +20,4 @@ mod request;
 pub use answer::{Format, JOSE, PATHS, respond};
 pub use person::{Page, Person, Persons, Version};
 pub use print::PrintCertificate;
-pub use request::{ChangePerson, LookUp, purpose};
+pub use request::{ChangePerson, Changes, LookUp, purpose};

@@ -84,6 +84,36 @@ impl ChangePerson {
     }
 }
 
+/// From where on a client wants the changes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    #[serde(rename = "fraEndringsId")]
+    from: Field,
+}
+
+impl Changes {
+    /// The last change the client has.
+    ///
+    /// # Errors
+    /// There is none, or it is no number.
+    pub fn from(self) -> Result<u64, Problem> {
+        match self.from {
+            Field::Absent => Err(Self::refused(Kind::MissingField)),
+            Field::Given(value) => value.as_u64().ok_or_else(|| Self::refused(Kind::InvalidValue)),
+        }
+    }
+
+    /// The refusal of a change that has not happened yet.
+    pub fn beyond() -> Problem {
+        Self::refused(Kind::InvalidValue)
+    }
+
+    fn refused(kind: Kind) -> Problem {
+        Problem::of_fields(&[("/fraEndringsId".to_owned(), kind)])
+    }
+}
+
 /// Why an organisation looks up by this contract, which has no word for it: its usual purpose, else that it said none.
 ///
 /// # Errors
