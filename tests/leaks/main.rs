@@ -278,12 +278,20 @@ impl Run {
         self.ask(&self.agency().post("/v1/lookups", &lookup)).await.expect(200);
         let lookup = json!({ "personidentifikatorer": [OLA, UNKNOWN, PER], "merknad": PURPOSE });
         let rest = self.agency().request(Method::POST, "/rest/v2/personer").json(&lookup);
-        self.ask(&rest).await.expect(200);
         self.ask(&rest.clone().header("accept", "application/jose"))
             .await
             .expect(200);
-        let mistyped = rest.json(&json!({ "personidentifikatorer": [OLA, MISTYPED] }));
+        self.ask(&rest).await.expect(200);
+        let first = self.agency().request(Method::POST, "/rest/v1/personer");
+        let mistyped = first.json(&json!({ "personidentifikatorer": [OLA, MISTYPED] }));
         self.ask(&mistyped).await.problem(400, "invalid-identifier");
+        self.ask_in_vain(&self.agency().get("/rest/v2/printSertifikat"))
+            .await
+            .expect(200);
+        self.ask_in_vain(&self.world.nobody().get("/.well-known/jwks.json"))
+            .await
+            .expect(200);
+        self.ask(&ola.get("/rest/v1/person")).await.expect(200);
         let language = json!({ "spraak": "nn", "merknad": PURPOSE });
         let change = ola.request(Method::PATCH, "/rest/v1/person").json(&language);
         self.ask(&change).await.expect(200);
