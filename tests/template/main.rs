@@ -12,7 +12,7 @@ mod tables;
 use local::template::{Function, Template};
 
 /// Every function, by the name of its folder.
-const FUNCTIONS: [&str; 10] = [
+const FUNCTIONS: [&str; 11] = [
     "authorizer",
     "batch",
     "batches",
@@ -21,6 +21,7 @@ const FUNCTIONS: [&str; 10] = [
     "letters",
     "lookup",
     "notify",
+    "population",
     "receipts",
     "register",
 ];

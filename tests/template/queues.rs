@@ -86,7 +86,9 @@ fn a_batch_still_being_worked_on_is_not_handed_out_again() {
             }
         }
     }
-    // A queue that is filled is read, and the other way round.
+    // A queue that is filled is read, and the other way round. This one is filled from outside.
+    let from_outside = "PopulationQueue".to_owned();
+    filled.insert(&from_outside);
     assert_eq!(filled, read);
 }
 

@@ -60,6 +60,9 @@ fn asked_for(name: &str) -> BTreeSet<String> {
         "notify" => notify::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
+        "population" => population::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
         "receipts" => receipts::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),

@@ -9,14 +9,17 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use infra_aws::population::PopulationEvent;
 use jiff::Span;
 use mailbox_register::{
     caller::{Assurance, Scope},
     contact::norwegian_time,
     organisation::OrganisationNumber,
+    person::PersonIdentifier,
 };
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     directory::CITIZEN_SCOPES,
@@ -33,6 +36,7 @@ pub(crate) fn router(stack: Arc<Inner>) -> Router {
         .route("/local/persons", get(async || Json(PERSONS)))
         .route("/local/time", post(time).get(show_time))
         .route("/local/faults", post(faults))
+        .route("/local/population", post(population))
         .route("/local/reset", post(reset))
         .with_state(stack)
 }
@@ -149,6 +153,29 @@ async fn faults(
     let Json(fault) = request.map_err(|error| bad_request(error.body_text()))?;
     stack.messages.script(fault);
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// An event of the population register. It is queued, numbers sealed, and applied at once where the stack drives itself.
+#[derive(Deserialize)]
+struct Told {
+    /// The event's identity, to tell of it again; without it, a new one.
+    id: Option<Uuid>,
+    #[serde(flatten)]
+    event: PopulationEvent<PersonIdentifier>,
+}
+
+async fn population(
+    State(stack): State<Arc<Inner>>,
+    request: Result<Json<Told>, axum::extract::rejection::JsonRejection>,
+) -> Result<Response, Refusal> {
+    let Json(Told { id, event }) = request.map_err(|_| {
+        bad_request(
+            r#"{"event": "died", "person": "20914695016"} (or "emigrated"), or {"event": "identifier-replaced", "old": "…", "new": "…"} is wanted"#,
+        )
+    })?;
+    let id = id.unwrap_or_else(Uuid::new_v4);
+    stack.tell_of(id, &event).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
 }
 
 async fn reset(State(stack): State<Arc<Inner>>) -> Result<Response, Refusal> {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 
 use serde_json::{Value, json};
@@ -221,47 +221,56 @@ impl Drivers {
             event.records = records;
             notify::handle(&self.notify, event).await
         };
-        let failed = |message: &Message| {
-            answer
-                .batch_item_failures
-                .iter()
-                .any(|failure| Some(failure.item_identifier.as_str()) == message.message_id())
-        };
-        let (again, done): (Vec<_>, Vec<_>) = messages.iter().partition(|message| failed(message));
-        self.delete(&url, &done).await?;
-        for message in again {
-            self.sqs
-                .change_message_visibility()
-                .queue_url(&url)
-                .receipt_handle(message.receipt_handle().unwrap_or_default())
-                .visibility_timeout(0)
-                .send()
-                .await
-                .map_err(|error| StackError::Queue(error.to_string()))?;
-        }
+        hand_back(&self.sqs, &url, &messages, &answer).await?;
         Ok(true)
     }
+}
 
-    async fn delete(&self, url: &str, messages: &[&Message]) -> Result<(), StackError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let entries = messages.iter().enumerate().map(|(at, message)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(at.to_string())
-                .receipt_handle(message.receipt_handle().unwrap_or_default())
-                .build()
-        });
-        let entries: Result<Vec<_>, _> = entries.collect();
-        self.sqs
-            .delete_message_batch()
+/// Removes from a queue what a function has handled, and gives back at once what it has not.
+pub(crate) async fn hand_back(
+    sqs: &aws_sdk_sqs::Client,
+    url: &str,
+    messages: &[Message],
+    answer: &SqsBatchResponse,
+) -> Result<(), StackError> {
+    let failed = |message: &Message| {
+        answer
+            .batch_item_failures
+            .iter()
+            .any(|failure| Some(failure.item_identifier.as_str()) == message.message_id())
+    };
+    let (again, done): (Vec<_>, Vec<_>) = messages.iter().partition(|message| failed(message));
+    delete(sqs, url, &done).await?;
+    for message in again {
+        sqs.change_message_visibility()
             .queue_url(url)
-            .set_entries(Some(entries.map_err(|error| StackError::Queue(error.to_string()))?))
+            .receipt_handle(message.receipt_handle().unwrap_or_default())
+            .visibility_timeout(0)
             .send()
             .await
             .map_err(|error| StackError::Queue(error.to_string()))?;
-        Ok(())
     }
+    Ok(())
+}
+
+async fn delete(sqs: &aws_sdk_sqs::Client, url: &str, messages: &[&Message]) -> Result<(), StackError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let entries = messages.iter().enumerate().map(|(at, message)| {
+        DeleteMessageBatchRequestEntry::builder()
+            .id(at.to_string())
+            .receipt_handle(message.receipt_handle().unwrap_or_default())
+            .build()
+    });
+    let entries: Result<Vec<_>, _> = entries.collect();
+    sqs.delete_message_batch()
+        .queue_url(url)
+        .set_entries(Some(entries.map_err(|error| StackError::Queue(error.to_string()))?))
+        .send()
+        .await
+        .map_err(|error| StackError::Queue(error.to_string()))?;
+    Ok(())
 }
 
 /// A message as Lambda hands it to a function.

@@ -16,6 +16,7 @@ use crate::{
     gateway::Gateway,
     messages::Messages,
     mishaps::Mishaps,
+    population::PopulationEvents,
     sdk,
     settings::Settings,
     stack::StackError,
@@ -39,6 +40,7 @@ pub(crate) struct Functions {
     pub(crate) drivers: Drivers,
     pub(crate) files: Files,
     pub(crate) freshness: freshness::App,
+    pub(crate) population: PopulationEvents,
     pub(crate) sqs: aws_sdk_sqs::Client,
 }
 
@@ -111,6 +113,10 @@ impl Functions {
         let freshness = freshness::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("freshness")(&error))?
             .app(client, now.clone());
+        let of = read(settings, function(template, "population")?);
+        let population = population::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("population")(&error))?
+            .app(client, parts.kms.clone(), secret, now.clone());
 
         let (batches, batch) = files(template, settings, parts, &sqs)?;
         let functions: [(&'static str, Router); 4] = [
@@ -124,6 +130,7 @@ impl Functions {
             drivers: Drivers::new(template, dispatch, notify, receipts, sqs.clone(), mishaps)?,
             files: Files::new(batch, sqs.clone()),
             freshness,
+            population: PopulationEvents::new(population, parts.kms.clone(), sqs.clone()),
             sqs,
         })
     }

@@ -21,6 +21,7 @@ pub mod memory;
 pub mod messages;
 pub mod mishaps;
 pub mod persons;
+mod population;
 pub mod queues;
 pub mod rehearsal;
 pub mod sdk;

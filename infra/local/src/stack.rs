@@ -10,10 +10,13 @@ use std::{
 
 use aws_lc_rs::rand;
 use axum::Router;
-use infra_aws::{addresses::Addresses, error::StoreError, notices::Notices, register::Register};
+use infra_aws::{
+    addresses::Addresses, error::StoreError, notices::Notices, population::PopulationEvent, register::Register,
+};
 use jiff::Timestamp;
-use mailbox_register::{hours, secret::Secret};
+use mailbox_register::{hours, person::PersonIdentifier, secret::Secret};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
+use uuid::Uuid;
 
 use crate::{
     bucket::{Buckets, BucketsError},
@@ -30,6 +33,7 @@ use crate::{
     messages::Messages,
     mishaps::Mishaps,
     persons,
+    population::PopulationEvents,
     queues::{Queues, QueuesError},
     sdk,
     settings::Settings,
@@ -140,6 +144,7 @@ pub(crate) struct Inner {
     kms: Kms,
     files: Files,
     freshness: freshness::App,
+    population: PopulationEvents,
     /// Whether files are driven by themselves, or by whoever settles.
     is_driven: bool,
     client: aws_sdk_dynamodb::Client,
@@ -226,6 +231,7 @@ impl Stack {
             kms,
             files: functions.files,
             freshness: functions.freshness,
+            population: functions.population,
             is_driven: options.driven,
             client,
             sqs: functions.sqs,
@@ -392,12 +398,18 @@ impl Inner {
     }
 
     async fn settle_notices(&self) -> Result<(), StackError> {
+        self.population.settle(&self.queues).await?;
         self.drivers.settle(&self.database, &self.queues).await?;
         // What was reported may leave more to do.
         while self.report().await {
             self.drivers.settle(&self.database, &self.queues).await?;
         }
         Ok(())
+    }
+
+    /// Puts an event of the population register into its queue.
+    pub(crate) async fn tell_of(&self, id: Uuid, event: &PopulationEvent<PersonIdentifier>) -> Result<(), StackError> {
+        self.population.tell(&self.queues, id, event, self.clock.now()).await
     }
 
     /// Hands on what SES and SNS have to report by now. Says whether there was anything.
