@@ -10,6 +10,7 @@ pub mod circuit;
 pub mod code;
 pub mod contact;
 pub mod directory;
+pub mod disclosure;
 pub mod entry;
 pub mod hours;
 pub mod jws;

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod letters;
 pub mod notices;
 pub mod outbox;
+pub mod person_disclosures;
 pub mod population;
 pub mod postmarks;
 pub mod queues;

@@ -28,6 +28,10 @@ pub enum Part {
     Code,
     /// A batch, or a piece of one: it is in another state, or another worker has taken it over.
     Batch,
+    /// The record of a disclosure: it is there.
+    Disclosure,
+    /// A chain of records: somebody else added to it first.
+    Chain,
     /// The answer to the request: this worker no longer owns it.
     Request,
 }

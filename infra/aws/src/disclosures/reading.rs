@@ -1,0 +1,249 @@
+//! The record, read to see whether it is whole: for the operator. No function may do this.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
+use jiff::{Timestamp, civil::Date};
+use mailbox_register::{
+    disclosure::{Chain, Check, Fault, Head, Lane, Record},
+    organisation::OrganisationNumber,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    error::StoreError,
+    item::{self, Item, text},
+    retry,
+};
+
+/// The index by chain and number.
+const INDEX: &str = "chain";
+/// Records read in one call: a record can be 300 kB, and an answer 16 MB.
+const TOGETHER: usize = 25;
+/// Tries to read what DynamoDB leaves unread.
+const MAX_TRIES: u32 = 10;
+
+/// A chain's head, as of now.
+pub(super) async fn head(client: &Client, table: &str, chain: Chain) -> Result<Option<Head>, StoreError> {
+    let found = client
+        .get_item()
+        .table_name(table)
+        .key("chain", text(chain.to_string()))
+        .consistent_read(true)
+        .send()
+        .await?;
+    found.item.map(|row| item::read("chains", row)).transpose()
+}
+
+/// Which chains are meant: all, unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Those of one organisation.
+    pub organisation: Option<OrganisationNumber>,
+    /// Those of one day.
+    pub day: Option<Date>,
+}
+
+impl Selection {
+    /// Whether a chain is meant.
+    pub fn holds(&self, chain: Chain) -> bool {
+        self.organisation
+            .is_none_or(|organisation| organisation == chain.organisation)
+            && self.day.is_none_or(|day| day == chain.day)
+    }
+}
+
+/// A page of chains, and where the next begins.
+#[derive(Debug)]
+pub struct Page {
+    /// The chains; one may be there several times.
+    pub chains: Vec<Chain>,
+    /// None after the last page.
+    pub next: Option<Item>,
+}
+
+/// The tables `disclosures` and `chains`, to be read.
+#[derive(Debug, Clone)]
+pub struct Chains {
+    client: Client,
+    disclosures: String,
+    heads: String,
+}
+
+/// A record's keys in the index.
+#[derive(Deserialize)]
+struct Place {
+    request: Uuid,
+    number: u64,
+}
+
+/// A name of a chain.
+#[derive(Deserialize)]
+struct Name {
+    chain: Chain,
+}
+
+impl Chains {
+    /// Records in `disclosures`, their chains' heads in `chains`.
+    pub const fn new(client: Client, disclosures: String, chains: String) -> Self {
+        Self {
+            client,
+            disclosures,
+            heads: chains,
+        }
+    }
+
+    /// A page of all chains that have a head.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn with_a_head(&self, from: Option<Item>) -> Result<Page, StoreError> {
+        let scan = self.client.scan().table_name(&self.heads);
+        page(scan, from).await
+    }
+
+    /// A page of the chains that records say they are in.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn with_records(&self, from: Option<Item>) -> Result<Page, StoreError> {
+        let scan = self.client.scan().table_name(&self.disclosures).index_name(INDEX);
+        page(scan, from).await
+    }
+
+    /// The chains that an organisation can have on a day.
+    pub fn of(organisation: OrganisationNumber, day: Date) -> impl Iterator<Item = Chain> {
+        Lane::all().map(move |lane| Chain {
+            organisation,
+            day,
+            lane,
+        })
+    }
+
+    /// Goes through a chain's records, and says how many it has seen and what is wrong with them. What is past its time at
+    /// `now` is no longer there, whether DynamoDB has got round to it or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn check(&self, chain: Chain, now: Timestamp) -> Result<(u64, Vec<Fault>), StoreError> {
+        let head = self.head(chain).await?;
+        if head.as_ref().is_some_and(|head| head.expires_at <= now.as_second()) {
+            return Ok((0, Vec::new()));
+        }
+        let mut check = Check::new(chain, head);
+        let mut from = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.disclosures)
+                .index_name(INDEX)
+                .key_condition_expression("#chain = :chain")
+                .expression_attribute_names("#chain", "chain")
+                .expression_attribute_values(":chain", text(chain.to_string()))
+                .set_exclusive_start_key(from)
+                .send()
+                .await?;
+            let places: Vec<Place> = page
+                .items
+                .into_iter()
+                .flatten()
+                .map(|row| item::read("disclosures", row))
+                .collect::<Result<_, _>>()?;
+            for places in places.chunks(TOGETHER) {
+                let mut records = self.records(places).await?;
+                for place in places {
+                    match records.remove(&place.request.to_string()) {
+                        Some(row) if expires_at(&row).is_some_and(|at| at <= now.as_second()) => {}
+                        Some(row) => check.see(place.number, read(row).as_ref()),
+                        // It went since the index was read: the next number shows it.
+                        None => {}
+                    }
+                }
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
+        let seen = check.seen();
+        let head = self.head(chain).await?;
+        Ok((seen, check.end(head.as_ref())))
+    }
+
+    /// A head that cannot be read is none.
+    async fn head(&self, chain: Chain) -> Result<Option<Head>, StoreError> {
+        match head(&self.client, &self.heads, chain).await {
+            Err(StoreError::Unreadable(_)) => Ok(None),
+            read => read,
+        }
+    }
+
+    async fn records(&self, places: &[Place]) -> Result<HashMap<String, Item>, StoreError> {
+        let keys = places
+            .iter()
+            .map(|place| Item::from([("request".to_owned(), text(place.request.to_string()))]));
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .consistent_read(true)
+            .build()
+            .map_err(|_| StoreError::Unwritable("disclosures"))?;
+        let mut unread = HashMap::from([(self.disclosures.clone(), keys)]);
+        let mut found = HashMap::with_capacity(places.len());
+        for attempt in 0..MAX_TRIES {
+            let batch = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(unread))
+                .send()
+                .await?;
+            for row in batch.responses.into_iter().flatten().flat_map(|(_, rows)| rows) {
+                if let Some(AttributeValue::S(request)) = row.get("request") {
+                    found.insert(request.clone(), row);
+                }
+            }
+            unread = batch.unprocessed_keys.unwrap_or_default();
+            if unread.is_empty() {
+                return Ok(found);
+            }
+            retry::wait(attempt, Duration::from_millis(50), Duration::from_secs(5)).await;
+        }
+        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+    }
+}
+
+/// A stored record; none if it is not one.
+fn read(mut row: Item) -> Option<Record> {
+    row.remove("expiresAt");
+    item::read("disclosures", row).ok()
+}
+
+fn expires_at(row: &Item) -> Option<i64> {
+    row.get("expiresAt")?.as_n().ok()?.parse().ok()
+}
+
+async fn page(
+    scan: aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder,
+    from: Option<Item>,
+) -> Result<Page, StoreError> {
+    let page = scan
+        .projection_expression("#chain")
+        .expression_attribute_names("#chain", "chain")
+        .set_exclusive_start_key(from)
+        .send()
+        .await?;
+    // What names no chain is missing in its own.
+    let names = page
+        .items
+        .into_iter()
+        .flatten()
+        .filter_map(|row| item::read("chains", row).ok());
+    Ok(Page {
+        chains: names.map(|Name { chain }| chain).collect(),
+        next: page.last_evaluated_key,
+    })
+}

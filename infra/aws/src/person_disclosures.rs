@@ -1,0 +1,120 @@
+//! Who looked a person up: the record of disclosures, person by person.
+
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::AttributeValue};
+use jiff::Timestamp;
+use mailbox_register::{
+    disclosure::{Record, Told},
+    person::PersonKey,
+};
+use serde::Deserialize;
+
+use crate::{
+    error::StoreError,
+    item::{self, number, text},
+};
+
+/// The table `person-disclosures`.
+#[derive(Debug, Clone)]
+pub struct PersonDisclosures {
+    client: Client,
+    table: String,
+}
+
+/// A page of what a person may read, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// What was disclosed.
+    pub told: Vec<Told>,
+    /// The place in time of the last of it; none if there is nothing before.
+    pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    disclosure: String,
+    #[serde(flatten)]
+    told: Told,
+}
+
+impl PersonDisclosures {
+    /// Disclosures in `table`.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Adds a record to what one of its persons may read, until it expires (in seconds since 1970). Once is as good as twice.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn add(&self, person: &PersonKey, record: &Record, expires_at: i64) -> Result<(), StoreError> {
+        let mut row = item::write("person-disclosures", &record.told())?;
+        row.insert("person".to_owned(), text(person.as_str()));
+        row.insert("disclosure".to_owned(), text(record.place_in_time()));
+        row.insert("expiresAt".to_owned(), number(expires_at));
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(person)")
+            .send()
+            .await;
+        match result {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was disclosed of a person, newest first, from before a place in time on. What is past its time at `now` is no
+    /// longer there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn page(
+        &self,
+        person: &PersonKey,
+        before: Option<&str>,
+        limit: u16,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("person = :person AND disclosure < :before")
+            .expression_attribute_values(":person", text(person.as_str()))
+            // Times are written in digits: all of them come before this.
+            .expression_attribute_values(":before", text(before.unwrap_or("~")))
+            .scan_index_forward(false)
+            // One more says whether there is more.
+            .limit(i32::from(limit) + 1)
+            .send()
+            .await?;
+        let rows = page.items.unwrap_or_default();
+        let is_more = rows.len() > usize::from(limit);
+        let mut read = Page {
+            told: Vec::with_capacity(rows.len()),
+            next: None,
+        };
+        for row in rows.into_iter().take(limit.into()) {
+            let is_past = expires_at(row.get("expiresAt")).is_none_or(|at| at <= now.as_second());
+            let Row { disclosure, told } = item::read("person-disclosures", row)?;
+            if !is_past {
+                read.told.push(told);
+            }
+            read.next = Some(disclosure);
+        }
+        read.next = read.next.filter(|_| is_more);
+        Ok(read)
+    }
+}
+
+fn expires_at(value: Option<&AttributeValue>) -> Option<i64> {
+    value?.as_n().ok()?.parse().ok()
+}
