@@ -125,6 +125,11 @@ impl Database {
         })
     }
 
+    /// Whether there is one in a folder.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// Where the SDK reaches the database.
     pub fn url(&self) -> &str {
         &self.url

@@ -31,3 +31,4 @@ pub mod stack;
 pub mod template;
 pub mod tokens;
 pub mod upload;
+pub mod verification;

@@ -3,14 +3,17 @@
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use infra_aws::disclosures::Selection;
+use jiff::civil::Date;
 use local::{
     apart,
     messages::{Channel, Message},
     mishaps::Odds,
     rehearsal, soak,
     stack::{Options, Stack},
-    upload,
+    upload, verification,
 };
+use mailbox_register::organisation::OrganisationNumber;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +50,13 @@ enum Command {
     /// Ends with 0 when the result is there, 1 when there will be none, 2 when no stack is running, and 3 when the batch is
     /// held: the agency has to look at it first. Stopping with Ctrl-C leaves the batch to the stack.
     Upload(Upload),
+    /// Checks that no record of who looked whom up was removed or changed.
+    ///
+    /// In a data folder, or in AWS: with the tables' names, and AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_SESSION_TOKEN in the environment. It reads, and writes nothing.
+    ///
+    /// Ends with 0 when all is as it was written, 1 when something is not, 2 when it could not be found out.
+    VerifyDisclosures(VerifyDisclosures),
     /// Takes a file of many persons from disk to its result on a stack of its own, and says what it took.
     ///
     /// Best run as `cargo run --profile bench -p local -- rehearse`.
@@ -117,6 +127,25 @@ struct Upload {
 }
 
 #[derive(Args)]
+struct VerifyDisclosures {
+    /// Folder in which a register is kept (`--data` of the stack, which must not run meanwhile).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["disclosures", "chains"], required_unless_present = "disclosures")]
+    data: Option<PathBuf>,
+    /// Name of the table with the records: the output `DisclosuresTable`.
+    #[arg(long, value_name = "TABLE", requires = "chains")]
+    disclosures: Option<String>,
+    /// Name of the table with their chains: the output `ChainsTable`.
+    #[arg(long, value_name = "TABLE", requires = "disclosures")]
+    chains: Option<String>,
+    /// Only what was disclosed to one organisation.
+    #[arg(long, value_name = "NUMBER")]
+    organisation: Option<OrganisationNumber>,
+    /// Only what was disclosed on one day in Norway, such as 2026-11-22.
+    #[arg(long, value_name = "DAY")]
+    day: Option<Date>,
+}
+
+#[derive(Args)]
 struct Rehearse {
     /// Rows of the file.
     #[arg(long, default_value_t = 1_000_000)]
@@ -159,6 +188,7 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some(Command::VerifyDisclosures(verify)) => verify.run().await,
     }
 }
 
@@ -218,6 +248,29 @@ impl Rehearse {
             Err(error) => {
                 eprint(&format!("The rehearsal cannot go on: {error}\n"));
                 ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl VerifyDisclosures {
+    async fn run(self) -> ExitCode {
+        let selection = Selection {
+            organisation: self.organisation,
+            day: self.day,
+        };
+        let place = match (self.data, self.disclosures, self.chains) {
+            (_, Some(disclosures), Some(chains)) => verification::Place::Aws { disclosures, chains },
+            (data, ..) => verification::Place::Folder(data.unwrap_or_default()),
+        };
+        match verification::run(place, selection, |so_far| eprint(&format!("{so_far}…\n"))).await {
+            Ok(report) => {
+                print(&report.to_string());
+                ExitCode::from(report.exit_code())
+            }
+            Err(error) => {
+                eprint(&format!("It could not be found out: {error}\n"));
+                ExitCode::from(verification::UNKNOWN)
             }
         }
     }
