@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use infra_aws::{
-    batches::Batches, directory::Directory, disclosures::Disclosures, files::Files, letters::Letters, notices::Notices,
-    outbox::Outbox, register::Register, steps::StepQueue,
+    batches::Batches,
+    directory::Directory,
+    disclosures::{Disclosures, Place},
+    files::Files,
+    letters::Letters,
+    notices::Notices,
+    outbox::Outbox,
+    register::Register,
+    steps::StepQueue,
 };
 use infra_edge::{
     clock::Clock,
@@ -26,7 +33,7 @@ pub struct Settings {
     changes: String,
     letters: String,
     notices: String,
-    disclosures: String,
+    disclosures: Place,
     directory: String,
     bucket: String,
     queue: String,
@@ -69,7 +76,7 @@ impl Settings {
             changes: environment.required("CHANGES_TABLE")?,
             letters: environment.required("LETTERS_TABLE")?,
             notices: environment.required("NOTICES_TABLE")?,
-            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            disclosures: environment.disclosures()?,
             directory: environment.required("DIRECTORY_TABLE")?,
             bucket: environment.required("FILES_BUCKET")?,
             queue: environment.required("BATCH_QUEUE_URL")?,

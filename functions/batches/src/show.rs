@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, State},
+    extract::{FromRequestParts, Path, State},
     http::request::Parts,
     response::{IntoResponse as _, Response},
 };
 use infra_aws::files::FileError;
 use infra_edge::{
+    page::Before,
     problem::{Kind, Problem},
     unavailable::OrUnavailable as _,
 };
@@ -18,7 +19,7 @@ use mailbox_register::{
     batch::life::{Batch, BatchId, State as BatchState},
     directory::Agency,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -29,8 +30,6 @@ use crate::{
 
 /// How long a result can be fetched by the address that was given for it.
 const VALID: Duration = Duration::from_mins(15);
-const DEFAULT_LIMIT: u8 = 20;
-const MAX_LIMIT: u8 = 100;
 
 /// The batch that the path names.
 pub(crate) struct Named(pub(crate) BatchId);
@@ -46,14 +45,6 @@ impl FromRequestParts<SharedApp> for Named {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Page {
-    /// Only batches that began before: `next` of the page before.
-    before: Option<Timestamp>,
-    limit: Option<u8>,
-}
-
 #[derive(Serialize)]
 struct PageView {
     batches: Vec<BatchView>,
@@ -66,15 +57,8 @@ struct PageView {
 pub(crate) async fn list(
     Sender(agency): Sender,
     State(app): State<SharedApp>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    Before { before, limit }: Before<Timestamp, 20, 100>,
 ) -> Result<Response, Problem> {
-    let Ok(Query(Page { before, limit })) = page else {
-        return Err(Kind::InvalidParameter.into());
-    };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Kind::InvalidParameter.into());
-    }
     let now = app.clock.now();
     let batches = app
         .batches

@@ -12,13 +12,14 @@ use aws_lambda_events::event::dynamodb;
 use infra_aws::{
     changes::Changes, circuits::Circuits, error::StoreError, feed::Feed, outbox::Outbox, queues::SendQueues,
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, stream::BatchItemFailure, telemetry};
 use jiff::SignedDuration;
 use mailbox_register::{contact::Channel, letter::LetterId, notice::Notice, person::PersonKey};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use infra_edge::stream::Answer;
 pub use settings::Settings;
 
 /// How long a queued notice may stay without a worker before the tick queues it again.
@@ -76,22 +77,6 @@ impl TryFrom<Value> for Event {
             _ => Err(UnknownEvent),
         }
     }
-}
-
-/// Records that have to be delivered again. Without any, all were handled.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The records' sequence numbers.
-    pub batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// One record that has to be delivered again.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchItemFailure {
-    /// Its sequence number.
-    pub item_identifier: String,
 }
 
 /// Why a tick did not do all it should have. The next one does the rest.
@@ -156,7 +141,6 @@ async fn stream_records(app: &App, event: dynamodb::Event) -> Answer {
                 tracing::error!(%error, "a record could not be handled");
                 metrics::counter!("DispatchFailures").increment(1);
                 BatchItemFailure {
-                    // Without a number Lambda would take the whole batch for handled: an empty one fails it all.
                     item_identifier: sequence_number,
                 }
             })

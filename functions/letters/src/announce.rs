@@ -17,6 +17,7 @@ use infra_edge::{
 use jiff::Timestamp;
 use mailbox_register::{
     caller::Machine,
+    disclosure::purpose,
     entry::Entry,
     language::Language,
     letter::{Announcement, Letter, LetterId, Sector, Sender},
@@ -257,7 +258,7 @@ impl App {
             organisation: machine.organisation,
             supplier: machine.supplier,
             at: now,
-            purpose: "notice of a letter",
+            purpose: purpose::LETTER,
             reference: Some(announcement.reference.as_str()),
             fields: vec!["reachability"],
             persons: std::slice::from_ref(&announcement.person),

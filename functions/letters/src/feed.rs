@@ -2,28 +2,18 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use infra_aws::{feed::Numbered, letters::FeedEntry};
 use infra_edge::{
+    page::After,
     problem::{Kind, Problem},
     unavailable::OrUnavailable as _,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{SharedApp, callers::Announcer};
-
-const DEFAULT_LIMIT: u16 = 100;
-const MAX_LIMIT: u16 = 1000;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Page {
-    /// What has been read: `last` of the page before; 0 for all there is.
-    after: Option<u64>,
-    limit: Option<u16>,
-}
 
 #[derive(Serialize)]
 struct PageView {
@@ -41,19 +31,13 @@ struct ChangeView {
     entry: FeedEntry,
 }
 
-/// Shows a page of changes.
+/// Shows a page of changes after the `last` of the page before, or of all there is.
 pub(crate) async fn show(
     Announcer { machine, .. }: Announcer,
     State(app): State<SharedApp>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    After { after, limit }: After<u64, 100, 1000>,
 ) -> Result<Response, Problem> {
-    let Ok(Query(Page { after, limit })) = page else {
-        return Err(Kind::InvalidParameter.into());
-    };
-    let (after, limit) = (after.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT));
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Kind::InvalidParameter.into());
-    }
+    let after = after.unwrap_or(0);
     let feed = infra_aws::letters::feed_of(machine.organisation);
     let head = app.feed.head(&feed).await.or_unavailable()?;
     if after > head {

@@ -2,8 +2,15 @@
 
 use aws_sdk_dynamodb::Client;
 use infra_aws::{
-    directory::Directory, disclosures::Disclosures, feed::Feed, letters::Letters, notices::Notices, outbox::Outbox,
-    register::Entries, requests::Requests, usage::Usage,
+    directory::Directory,
+    disclosures::{Disclosures, Place},
+    feed::Feed,
+    letters::Letters,
+    notices::Notices,
+    outbox::Outbox,
+    register::Entries,
+    requests::Requests,
+    usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
@@ -22,7 +29,7 @@ pub struct Settings {
     notices: String,
     feed: String,
     requests: String,
-    disclosures: String,
+    disclosures: Place,
     directory: String,
     usage: String,
     limits: Limits,
@@ -43,7 +50,7 @@ impl Settings {
             notices: environment.required("NOTICES_TABLE")?,
             feed: environment.required("FEED_TABLE")?,
             requests: environment.required("REQUESTS_TABLE")?,
-            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            disclosures: environment.disclosures()?,
             directory: environment.required("DIRECTORY_TABLE")?,
             usage: environment.required("USAGE_TABLE")?,
             limits: usage::limits(environment)?,

@@ -1,8 +1,13 @@
 //! The function's settings, and the function made from them.
 
 use infra_aws::{
-    directory::Directory, disclosures::Disclosures, feed::Feed, register::Entries, relations::Relations,
-    signatures::Signatures, usage::Usage,
+    directory::Directory,
+    disclosures::{Disclosures, Place},
+    feed::Feed,
+    register::Entries,
+    relations::Relations,
+    signatures::Signatures,
+    usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
@@ -26,7 +31,7 @@ pub struct Clients {
 #[derive(Debug, Clone)]
 pub struct Settings {
     register: String,
-    disclosures: String,
+    disclosures: Place,
     feed: String,
     relations: String,
     directory: String,
@@ -46,7 +51,7 @@ impl Settings {
     pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
         Ok(Self {
             register: environment.required("REGISTER_TABLE")?,
-            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            disclosures: environment.disclosures()?,
             feed: environment.required("FEED_TABLE")?,
             relations: environment.required("RELATIONS_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,

@@ -4,28 +4,14 @@ use std::{fmt, str::FromStr};
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
-use infra_edge::{
-    problem::{Kind, Problem},
-    unavailable::OrUnavailable as _,
-};
+use infra_edge::{page::Before, problem::Problem, unavailable::OrUnavailable as _};
 use mailbox_register::{caller::Fields, entry::Change};
 use serde::{Deserialize, Serialize};
 
 use crate::{SharedApp, callers::ContactReader};
-
-const DEFAULT_LIMIT: u8 = 50;
-const MAX_LIMIT: u8 = 100;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Page {
-    /// Only what was before this: `next` of the page before.
-    before: Option<String>,
-    limit: Option<u8>,
-}
 
 #[derive(Serialize)]
 struct History {
@@ -46,8 +32,9 @@ struct Shown {
 }
 
 /// Where a page begins: at one of the person's keys, the current one being the first, below a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Place {
     key: usize,
     /// None: at the newest.
     before: Option<u64>,
@@ -66,19 +53,22 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
-    type Err = Kind;
+/// A text that no page ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in the history")]
+pub(crate) struct NotAPlace;
 
-    fn from_str(text: &str) -> Result<Self, Kind> {
-        fn number<N: FromStr + ToString>(text: &str) -> Result<N, Kind> {
-            let number: N = text.parse().map_err(|_| Kind::InvalidParameter)?;
-            (number.to_string() == text)
-                .then_some(number)
-                .ok_or(Kind::InvalidParameter)
+impl TryFrom<String> for Place {
+    type Error = NotAPlace;
+
+    fn try_from(text: String) -> Result<Self, NotAPlace> {
+        fn number<N: FromStr + ToString>(text: &str) -> Result<N, NotAPlace> {
+            let number: N = text.parse().map_err(|_| NotAPlace)?;
+            (number.to_string() == text).then_some(number).ok_or(NotAPlace)
         }
         let (key, before) = match text.split_once('-') {
             Some((key, before)) => (key, Some(number(before)?)),
-            None => (text, None),
+            None => (text.as_str(), None),
         };
         let key = number(key)?;
         Ok(Self { key, before })
@@ -90,16 +80,9 @@ impl FromStr for Place {
 pub(crate) async fn show(
     ContactReader(citizen): ContactReader,
     State(app): State<SharedApp>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    Before { before, limit }: Before<Place, 50, 100>,
 ) -> Result<Response, Problem> {
-    let Ok(Query(Page { before, limit })) = page else {
-        return Err(Kind::InvalidParameter.into());
-    };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Kind::InvalidParameter.into());
-    }
-    let mut place = before.map_or(Ok(Place::START), |text| text.parse())?;
+    let mut place = before.unwrap_or(Place::START);
     let key = app.secret.person_key(&citizen.person);
     let stored = app.register.entries().one(&key).await.or_unavailable()?;
     let keys: Vec<_> = match &stored {
@@ -121,7 +104,7 @@ pub(crate) async fn show(
             .history(key, place.before, room.into())
             .await
             .or_unavailable()?;
-        room -= u8::try_from(page.len()).unwrap_or(room);
+        room -= u16::try_from(page.len()).unwrap_or(room);
         let oldest = page.last().map(|change| change.version);
         let of_former_number = place.key > 0;
         changes.extend(page.into_iter().map(|change| Shown {

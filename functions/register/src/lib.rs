@@ -2,6 +2,7 @@
 
 mod callers;
 mod contact;
+mod disclosures;
 mod effect;
 mod history;
 mod mailbox;
@@ -22,7 +23,7 @@ use axum::{
 };
 use infra_aws::{
     addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
-    register::Register, requests::Requests, signatures::Signatures,
+    person_disclosures::PersonDisclosures, register::Register, requests::Requests, signatures::Signatures,
 };
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
@@ -50,6 +51,8 @@ pub struct App {
     pub limiter: Limiter,
     /// The key that signs answers of the existing contract.
     pub signatures: Signatures,
+    /// What persons may read of that record.
+    pub person_disclosures: PersonDisclosures,
     /// What person keys are made with.
     pub secret: Secret,
     /// Which persons this register holds.
@@ -66,7 +69,7 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(9);
 
 /// Every path of this function.
-pub const PATHS: [&str; 12] = [
+pub const PATHS: [&str; 13] = [
     "/v1/me",
     "/v1/me/contact",
     "/v1/me/contact/confirm",
@@ -74,6 +77,7 @@ pub const PATHS: [&str; 12] = [
     "/v1/me/mailbox",
     "/v1/me/reservation",
     "/v1/me/history",
+    "/v1/me/disclosures",
     "/v1/mailboxes",
     "/v1/mailboxes/eligibility",
     "/v1/mailboxes/close",
@@ -94,6 +98,7 @@ pub fn router(app: App) -> Router {
             put(reservation::reserve).delete(reservation::undo),
         )
         .route("/v1/me/history", get(history::show))
+        .route("/v1/me/disclosures", get(disclosures::show))
         .route("/v1/mailboxes", post(mailboxes::register))
         .route("/v1/mailboxes/eligibility", post(mailboxes::eligibility))
         .route("/v1/mailboxes/close", post(mailboxes::close))

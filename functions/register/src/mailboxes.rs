@@ -12,10 +12,11 @@ use infra_edge::{
     once::{Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::IdempotencyKey,
-    unavailable::OrUnavailable as _,
+    unavailable::{OrUnavailable as _, not_on_record},
 };
 use mailbox_register::{
     caller::Machine,
+    disclosure::purpose,
     entry::{self, Actor, Command, Ineligible, Registering},
     mailbox::{Certificate, MailboxAddress, ProviderId},
     person::{PersonIdentifier, PersonKey, Population},
@@ -76,7 +77,7 @@ pub(crate) async fn eligibility(
     let key = app.secret.person_key(&person);
     let limits = provider.limits.as_ref();
     let admitted = app.limiter.admit(organisation, limits, Ask::LookUp(1), now).await?;
-    app.on_record(&machine, "eligibility for a mailbox", &key).await?;
+    app.on_record(&machine, purpose::ELIGIBILITY, &key).await?;
     let stored = app.register.entries().one(&key).await.or_unavailable()?;
     if stored.is_none() {
         app.limiter.missed(organisation, 1, now).await;
@@ -202,7 +203,7 @@ async fn change(
         // These refusals tell something of the person.
         Kind::Reserved | Kind::Deleted => {
             let key = app.secret.person_key(person);
-            app.on_record(machine, "refusal of a mailbox", &key).await?;
+            app.on_record(machine, purpose::REFUSED_MAILBOX, &key).await?;
             answer
         }
         // To a provider, somebody who is not in the register and somebody without its mailbox are the same.
@@ -224,6 +225,9 @@ impl App {
             fields: vec!["reserved", "status"],
             persons: std::slice::from_ref(person),
         };
-        self.disclosures.record(&disclosure).await.or_unavailable()
+        self.disclosures
+            .record(&disclosure)
+            .await
+            .map_err(|error| not_on_record(&error))
     }
 }

@@ -1,8 +1,16 @@
 //! The function's settings, and the function made from them.
 
 use infra_aws::{
-    addresses::Addresses, codes::Codes, directory::Directory, disclosures::Disclosures, notices::Notices,
-    register::Register, requests::Requests, signatures::Signatures, usage::Usage,
+    addresses::Addresses,
+    codes::Codes,
+    directory::Directory,
+    disclosures::{Disclosures, Place},
+    notices::Notices,
+    person_disclosures::PersonDisclosures,
+    register::Register,
+    requests::Requests,
+    signatures::Signatures,
+    usage::Usage,
 };
 use infra_edge::{
     clock::Clock,
@@ -32,7 +40,8 @@ pub struct Settings {
     codes: String,
     directory: String,
     addresses: String,
-    disclosures: String,
+    disclosures: Place,
+    person_disclosures: String,
     usage: String,
     limits: Limits,
     signing_key: String,
@@ -56,7 +65,8 @@ impl Settings {
             codes: environment.required("CODES_TABLE")?,
             directory: environment.required("DIRECTORY_TABLE")?,
             addresses: environment.required("ADDRESSES_TABLE")?,
-            disclosures: environment.required("DISCLOSURES_TABLE")?,
+            disclosures: environment.disclosures()?,
+            person_disclosures: environment.required("PERSON_DISCLOSURES_TABLE")?,
             usage: environment.required("USAGE_TABLE")?,
             limits: usage::limits(environment)?,
             signing_key: environment.required("SIGNING_KEY")?,
@@ -79,6 +89,7 @@ impl Settings {
             disclosures: Disclosures::new(client.clone(), self.disclosures),
             limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
             signatures: Signatures::new(clients.kms.clone(), self.signing_key),
+            person_disclosures: PersonDisclosures::new(client.clone(), self.person_disclosures),
             secret: secret.clone(),
             population: self.population,
             countries: self.countries,

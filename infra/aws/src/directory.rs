@@ -124,9 +124,34 @@ impl Directory {
     /// # Errors
     /// [`StoreError`].
     pub async fn agency(&self, organisation: OrganisationNumber, now: Timestamp) -> Result<Option<Agency>, StoreError> {
+        let agency = self.ever_agency(organisation, now).await?;
+        Ok(agency.filter(|agency| agency.validity.holds(now)))
+    }
+
+    /// What people know an organisation as, that is or ever was an agency or a provider.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn name(&self, organisation: OrganisationNumber, now: Timestamp) -> Result<Option<String>, StoreError> {
+        let providers = self.providers(now).await?;
+        let mut providers = providers.iter();
+        let is_its = |provider: &&Provider| provider.organisations.iter().any(|its| its.number == organisation);
+        if let Some(provider) = providers.find(is_its) {
+            return Ok(Some(provider.name.as_str().to_owned()));
+        }
+        let agency = self.ever_agency(organisation, now).await?;
+        Ok(agency.map(|agency| agency.name))
+    }
+
+    /// An agency, whether it may call or not.
+    async fn ever_agency(
+        &self,
+        organisation: OrganisationNumber,
+        now: Timestamp,
+    ) -> Result<Option<Agency>, StoreError> {
         let kept = self.kept().agencies.get(&organisation).cloned();
-        let agency = match kept {
-            Some((read_at, agency)) if is_fresh(read_at, now) => agency,
+        match kept {
+            Some((read_at, agency)) if is_fresh(read_at, now) => Ok(agency),
             _ => {
                 let agency = self.read_agency(organisation).await?;
                 let mut kept = self.kept();
@@ -134,10 +159,9 @@ impl Directory {
                     kept.agencies.clear();
                 }
                 kept.agencies.insert(organisation, (now, agency.clone()));
-                agency
+                Ok(agency)
             }
-        };
-        Ok(agency.filter(|agency| agency.validity.holds(now)))
+        }
     }
 
     async fn read_agency(&self, organisation: OrganisationNumber) -> Result<Option<Agency>, StoreError> {

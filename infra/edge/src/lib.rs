@@ -10,11 +10,13 @@ pub mod clock;
 pub mod krr;
 #[cfg(feature = "store")]
 pub mod once;
+pub mod page;
 pub mod person;
 pub mod problem;
 mod quota;
 pub mod request;
 pub mod settings;
+pub mod stream;
 pub mod telemetry;
 #[cfg(feature = "store")]
 pub mod unavailable;

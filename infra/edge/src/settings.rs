@@ -51,6 +51,23 @@ impl<'a> Environment<'a> {
             .map_err(|_| SettingsError::Malformed(name.to_owned()))
     }
 
+    /// Where disclosures are put on record, and for how long they are kept there.
+    ///
+    /// # Errors
+    /// [`SettingsError`], without the value.
+    #[cfg(feature = "store")]
+    pub fn disclosures(&self) -> Result<infra_aws::disclosures::Place, SettingsError> {
+        let months: u16 = self.parsed("DISCLOSURE_MONTHS")?;
+        if months == 0 {
+            return Err(SettingsError::Malformed("DISCLOSURE_MONTHS".to_owned()));
+        }
+        Ok(infra_aws::disclosures::Place {
+            disclosures: self.required("DISCLOSURES_TABLE")?,
+            chains: self.required("CHAINS_TABLE")?,
+            months: months.into(),
+        })
+    }
+
     /// A setting that must be there, in base64.
     ///
     /// # Errors

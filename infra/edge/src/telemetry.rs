@@ -42,6 +42,7 @@ pub fn filter(level: &str) -> EnvFilter {
         "authorizer",
         "batch",
         "batches",
+        "disclosures",
         "dispatch",
         "freshness",
         "infra_aws",

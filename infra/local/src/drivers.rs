@@ -6,9 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use async_trait::async_trait;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
-
+use infra_edge::stream::BatchItemFailure;
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,14 +24,55 @@ use crate::{
 /// How often Lambda calls a function that fails on what it was handed without a queue.
 const REPORT_TRIES: u32 = 3;
 
+/// A function that reads tables' streams.
+#[async_trait]
+pub(crate) trait StreamReader: Send + Sync {
+    /// Its folder.
+    fn name(&self) -> &'static str;
+
+    /// Hands it an event, and gives the records that have to be delivered again.
+    async fn read(&self, event: Value) -> Result<Vec<BatchItemFailure>, StackError>;
+}
+
+#[async_trait]
+impl StreamReader for dispatch::App {
+    fn name(&self) -> &'static str {
+        "dispatch"
+    }
+
+    async fn read(&self, event: Value) -> Result<Vec<BatchItemFailure>, StackError> {
+        let event = dispatch::Event::try_from(event).map_err(|_| StackError::Template("dispatch"))?;
+        let answer = dispatch::handle(self, event).await;
+        Ok(answer.map(|answer| answer.batch_item_failures).unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl StreamReader for disclosures::App {
+    fn name(&self) -> &'static str {
+        "disclosures"
+    }
+
+    async fn read(&self, event: Value) -> Result<Vec<BatchItemFailure>, StackError> {
+        let event = serde_json::from_value(event).map_err(|_| StackError::Template("disclosures"))?;
+        Ok(disclosures::handle(self, event).await.batch_item_failures)
+    }
+}
+
+/// A function and one of the streams that it reads.
+struct Reading {
+    reader: Arc<dyn StreamReader>,
+    source: EventSource,
+}
+
 /// The event source mappings of the template, driven by hand.
 pub(crate) struct Drivers {
-    dispatch: dispatch::App,
+    dispatch: Arc<dispatch::App>,
     notify: Arc<notify::App>,
     receipts: receipts::App,
     sqs: aws_sdk_sqs::Client,
     mishaps: Option<Arc<Mishaps>>,
-    streams: Vec<EventSource>,
+    streams: Vec<Reading>,
     queues: Vec<EventSource>,
     /// How often the record at a stream's head has failed.
     failures: Mutex<HashMap<String, u32>>,
@@ -42,6 +84,7 @@ impl Drivers {
     pub(crate) fn new(
         template: &Template,
         dispatch: dispatch::App,
+        readers: Vec<Arc<dyn StreamReader>>,
         notify: notify::App,
         receipts: receipts::App,
         sqs: aws_sdk_sqs::Client,
@@ -56,13 +99,22 @@ impl Drivers {
                 .map(|function| function.event_sources.clone())
                 .ok_or(StackError::Template(name))
         };
+        let dispatch = Arc::new(dispatch);
+        let mut streams = Vec::new();
+        for reader in std::iter::once(Arc::clone(&dispatch) as Arc<dyn StreamReader>).chain(readers) {
+            let sources = sources(reader.name())?.into_iter();
+            streams.extend(sources.map(|source| Reading {
+                reader: Arc::clone(&reader),
+                source,
+            }));
+        }
         Ok(Self {
             dispatch,
             notify: Arc::new(notify),
             receipts,
             sqs,
             mishaps,
-            streams: sources("dispatch")?,
+            streams,
             queues: sources("notify")?,
             failures: Mutex::default(),
             pumping: tokio::sync::Mutex::default(),
@@ -74,8 +126,8 @@ impl Drivers {
         let _alone = self.pumping.lock().await;
         loop {
             let mut worked = false;
-            for source in &self.streams {
-                worked |= self.stream(source, database, queues).await?;
+            for reading in &self.streams {
+                worked |= self.stream(reading, database, queues).await?;
             }
             for source in &self.queues {
                 worked |= self.queue(source, queues).await?;
@@ -117,11 +169,12 @@ impl Drivers {
         }
     }
 
-    async fn stream(&self, source: &EventSource, database: &Database, queues: &Queues) -> Result<bool, StackError> {
+    async fn stream(&self, reading: &Reading, database: &Database, queues: &Queues) -> Result<bool, StackError> {
+        let Reading { reader, source } = reading;
         let Source::Stream { table } = &source.source else {
-            return Err(StackError::Template("dispatch"));
+            return Err(StackError::Template(reader.name()));
         };
-        let stream = database.stream(table).ok_or(StackError::Template("dispatch"))?;
+        let stream = database.stream(table).ok_or(StackError::Template(reader.name()))?;
         let size = usize::try_from(source.batch_size).unwrap_or(1);
         let batch = stream.read(size)?;
         let Some(last) = batch.last() else {
@@ -132,9 +185,9 @@ impl Drivers {
             .filter(|record| source.delivers(&record.record))
             .cloned()
             .collect();
-        let failed = self.dispatch(&wanted).await?;
+        let failed = deliver(reader.as_ref(), &wanted).await?;
         if let Some(mishaps) = &self.mishaps {
-            self.dispatch(&mishaps.repeated(&wanted)).await?;
+            deliver(reader.as_ref(), &mishaps.repeated(&wanted)).await?;
         }
         // Lambda goes on after the record before the first that failed, and gives that one up in the end.
         let first = batch
@@ -152,16 +205,6 @@ impl Drivers {
             }
         }
         Ok(true)
-    }
-
-    /// Hands records to the function and gives those that failed.
-    async fn dispatch(&self, records: &[StreamRecord]) -> Result<Vec<dispatch::BatchItemFailure>, StackError> {
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        let event = dispatch::Event::try_from(stream_event(records)).map_err(|_| StackError::Template("dispatch"))?;
-        let answer = dispatch::handle(&self.dispatch, event).await;
-        Ok(answer.map(|answer| answer.batch_item_failures).unwrap_or_default())
     }
 
     fn gives_up(&self, source: &EventSource, record: &StreamRecord) -> bool {
@@ -271,6 +314,14 @@ async fn delete(sqs: &aws_sdk_sqs::Client, url: &str, messages: &[&Message]) -> 
         .await
         .map_err(|error| StackError::Queue(error.to_string()))?;
     Ok(())
+}
+
+/// Hands records to a function and gives those that failed.
+async fn deliver(reader: &dyn StreamReader, records: &[StreamRecord]) -> Result<Vec<BatchItemFailure>, StackError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    reader.read(stream_event(records)).await
 }
 
 /// A message as Lambda hands it to a function.

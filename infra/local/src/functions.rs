@@ -11,7 +11,7 @@ use mailbox_register::secret::Secret;
 use crate::{
     bucket::Buckets,
     clock::MovableClock,
-    drivers::Drivers,
+    drivers::{Drivers, StreamReader},
     files::Files,
     gateway::Gateway,
     messages::Messages,
@@ -91,6 +91,12 @@ impl Functions {
         let dispatch = dispatch::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("dispatch")(&error))?
             .app(client, &sqs, now.clone());
+        let of = read(settings, function(template, "disclosures")?);
+        let disclosures = disclosures::Settings::read(&Environment::new(&of))
+            .map_err(|error| failed("disclosures")(&error))?
+            .app(client);
+        // Whoever reads a stream beside `dispatch`, which has a tick as well.
+        let readers: Vec<Arc<dyn StreamReader>> = vec![Arc::new(disclosures)];
         let clients = notify::Clients {
             dynamodb: client.clone(),
             sns: aws_sdk_sns::Client::new(&sender),
@@ -127,7 +133,7 @@ impl Functions {
         ];
         Ok(Self {
             gateway: Gateway::new(template, &functions, authorizer, now)?,
-            drivers: Drivers::new(template, dispatch, notify, receipts, sqs.clone(), mishaps)?,
+            drivers: Drivers::new(template, dispatch, readers, notify, receipts, sqs.clone(), mishaps)?,
             files: Files::new(batch, sqs.clone()),
             freshness,
             population: PopulationEvents::new(population, parts.kms.clone(), sqs.clone()),

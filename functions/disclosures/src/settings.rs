@@ -1,0 +1,32 @@
+//! The function's settings, and the function made from them.
+
+use aws_sdk_dynamodb::Client;
+use infra_aws::person_disclosures::PersonDisclosures;
+use infra_edge::settings::{Environment, SettingsError};
+
+use crate::App;
+
+/// What the environment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    persons: String,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the first that is missing.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
+        Ok(Self {
+            persons: environment.required("PERSON_DISCLOSURES_TABLE")?,
+        })
+    }
+
+    /// The function on these settings.
+    pub fn app(self, client: &Client) -> App {
+        App {
+            persons: PersonDisclosures::new(client.clone(), self.persons),
+        }
+    }
+}
