@@ -128,7 +128,7 @@ async fn without_a_record_of_it_nothing_is_read_and_nothing_disclosed() {
     let world = fragile().await;
     let request = world.agency().post("/v1/lookups", &lookup(&[KARI]));
     for fault in [Fault::Denied, Fault::Throttled, Fault::Failing, Fault::RequestLost] {
-        faults(&world).script(Rule::new(fault).on("PutItem").of("disclosures"));
+        faults(&world).script(Rule::new(fault).on(TRANSACTION).of("disclosures"));
         let answer = request.send().await;
         assert_eq!(answer.body.get("results"), None);
         unavailable(answer);
@@ -145,7 +145,7 @@ async fn without_a_record_of_it_nothing_is_read_and_nothing_disclosed() {
 async fn nothing_is_read_before_the_record_is_there() {
     let world = fragile().await;
     let request = world.agency().post("/v1/lookups", &lookup(&[KARI]));
-    faults(&world).script(Rule::new(Fault::Held).on("PutItem").of("disclosures").times(1));
+    faults(&world).script(Rule::new(Fault::Held).on(TRANSACTION).of("disclosures").times(1));
     let record = async {
         faults(&world).held(1).await;
         assert_eq!(calls(&world, "BatchGetItem", "register"), []);

@@ -63,7 +63,7 @@ const REFERENCE: &str = "sak-blaavann-17";
 const LETTER_ANSWERS: &str = "an answer about letters";
 
 /// Everywhere that a personal value may be, and no more than what the design gives it.
-const BELONGS: [(&str, Kind); 18] = [
+const BELONGS: [(&str, Kind); 19] = [
     ("register.entry.identifier", Kind::Identifier),
     ("register.entry.email.address", Kind::Email),
     ("register.entry.mobile.address", Kind::Mobile),
@@ -79,6 +79,7 @@ const BELONGS: [(&str, Kind); 18] = [
     // An agency's own words: that they are on record is what they are for.
     ("disclosures.purpose", Kind::Purpose),
     ("disclosures.reference", Kind::Purpose),
+    ("person-disclosures.purpose", Kind::Purpose),
     // An organisation's own name for a letter, by which it knows it again.
     ("letters.reference", Kind::Purpose),
     ("feed.reference", Kind::Purpose),

@@ -78,7 +78,7 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 33] = {
+const ROUTES: [Row; 34] = {
     use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnLanguageWrite, OwnMailboxWrite};
     use Scope::{FormerCertificateRead, FormerContactRead, FormerLanguageRead, FormerMailboxRead, FormerNoticeRead};
     const FORMER: &[Scope] = &[ContactRead, MailboxRead, FormerContactRead, FormerNoticeRead, FormerLanguageRead, FormerMailboxRead, FormerCertificateRead];
@@ -87,6 +87,7 @@ const ROUTES: [Row; 33] = {
         //                                                                      none bad  low  citizen        provider       was  agency         stra name
         ("GET",    "/v1/me",                     &[],                          [401, 401, 403, 200, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("GET",    "/v1/me/history",             &[OwnContactRead],            [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
+        ("GET",    "/v1/me/disclosures",         &[OwnContactRead],            [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("PUT",    "/v1/me/contact",             &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/me/contact/confirm",     &[OwnContactWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("POST",   "/v1/me/contact/validate",    &[OwnContactWrite],           [401, 401, 403, 403, 403, 202, 401, 401, 401, 401, 401, 401, 401, 401, 403]),

@@ -12,10 +12,11 @@ mod tables;
 use local::template::{Function, Template};
 
 /// Every function, by the name of its folder.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 12] = [
     "authorizer",
     "batch",
     "batches",
+    "disclosures",
     "dispatch",
     "freshness",
     "letters",

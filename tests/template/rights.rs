@@ -118,6 +118,7 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
         .request(reqwest::Method::PATCH, "/rest/v1/person")
         .json(&language);
     change.send().await.expect(200);
+    citizen.get("/v1/me/disclosures").send().await.expect(200);
     assert_allowed(&done(&world), &["register"]);
 
     let look_up = json!({ "persons": [COMPLETE], "purpose": "Decision on a building permit" });
@@ -142,7 +143,10 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
 
     world.stack.settle().await.unwrap();
     world.stack.tick().await.unwrap();
-    assert_allowed(&done(&world), &["dispatch", "notify", "batch", "freshness"]);
+    assert_allowed(
+        &done(&world),
+        &["dispatch", "disclosures", "notify", "batch", "freshness"],
+    );
 
     // Time for the reports of what was sent.
     world.stack.clock().advance(SignedDuration::from_secs(2)).unwrap();
@@ -196,18 +200,18 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
     done(&world);
     let mut earlier = None;
     for (order, follow) in [
-        (json!({ "name": "tax.csv" }), &["batch"][..]),
+        (json!({ "name": "tax.csv" }), &["batch", "disclosures"][..]),
         (
             json!({ "name": "tax.csv", "kind": "letters", "dryRun": true }),
-            &["batch"],
+            &["batch", "disclosures"],
         ),
         // Letters go out at once.
         (
             json!({ "name": "tax.csv", "kind": "letters" }),
-            &["batch", "dispatch", "notify", "receipts", "freshness"],
+            &["batch", "disclosures", "dispatch", "notify", "receipts", "freshness"],
         ),
         // Compared with the first, since which somebody has changed.
-        (json!({ "name": "tax.csv" }), &["batch"]),
+        (json!({ "name": "tax.csv" }), &["batch", "disclosures"]),
     ] {
         let mut order = order;
         if order["kind"].is_null() {
@@ -241,18 +245,21 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
         agency.post(&path, &json!({})).send().await.expect(200);
         assert_allowed(&done(&world), &["batches"]);
         world.stack.settle().await.unwrap();
-        assert_allowed(&done(&world), &["batch"]);
+        assert_allowed(&done(&world), &["batch", "disclosures"]);
     }
     drop_file(&world, FILE).await;
     drop_file(&world, FILE).await;
     world.stack.settle().await.unwrap();
-    assert_allowed(&done(&world), &["batch"]);
+    assert_allowed(&done(&world), &["batch", "disclosures"]);
     let never = json!({ "name": "never.csv" });
     agency.post("/v1/batches", &never).send().await.expect(201);
     done(&world);
     world.stack.clock().advance(SignedDuration::from_hours(25)).unwrap();
     world.stack.tick().await.unwrap();
-    assert_allowed(&done(&world), &["batch", "dispatch", "notify", "receipts", "freshness"]);
+    assert_allowed(
+        &done(&world),
+        &["batch", "disclosures", "dispatch", "notify", "receipts", "freshness"],
+    );
 }
 
 /// Puts a file into the agency's folder, as its own system would.

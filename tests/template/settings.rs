@@ -11,8 +11,8 @@ use crate::{FUNCTIONS, folders, function, template};
 const SHARED: [&str; 2] = ["LOG_LEVEL", "SSL_CERT_FILE"];
 
 /// How names of numbers end.
-const NUMBERS: [&str; 8] = [
-    "_SECOND", "_MINUTE", "_DAY", "_WORKERS", "_ROWS", "_BYTES", "_PERCENT", "_PRICE",
+const NUMBERS: [&str; 9] = [
+    "_SECOND", "_MINUTE", "_DAY", "_MONTHS", "_WORKERS", "_ROWS", "_BYTES", "_PERCENT", "_PRICE",
 ];
 
 /// A value of the right form.
@@ -43,6 +43,9 @@ fn asked_for(name: &str) -> BTreeSet<String> {
         "authorizer" => authorizer::Settings::read(&read).err().map(|error| error.to_string()),
         "batch" => batch::Settings::read(&environment).err().map(|error| error.to_string()),
         "batches" => batches::Settings::read(&environment)
+            .err()
+            .map(|error| error.to_string()),
+        "disclosures" => disclosures::Settings::read(&environment)
             .err()
             .map(|error| error.to_string()),
         "dispatch" => dispatch::Settings::read(&environment)

@@ -36,7 +36,11 @@ fn a_functions_role_reaches_the_tables_that_the_function_is_given_and_no_other()
             .keys()
             .map(String::as_str)
             // As `!GetAtt` and within `!Sub`.
-            .filter(|table| role.contains(&format!("\"{table}\"")) || role.contains(&format!("${{{table}.")))
+            .filter(|table| {
+                // A table's stream is not the table.
+                let role = role.replace(&format!("[\"{table}\",\"StreamArn\"]"), "");
+                role.contains(&format!("\"{table}\"")) || role.contains(&format!("${{{table}."))
+            })
             .collect();
         assert_eq!(reached, tables_of(name), "{name}");
     }
@@ -86,4 +90,35 @@ fn answers_are_signed_by_a_key_that_stays_and_does_nothing_else() {
     assert_eq!(key.update_replace_policy.as_deref(), Some("Retain"));
     assert_eq!(key.properties["KeySpec"], "RSA_2048");
     assert_eq!(key.properties["KeyUsage"], "SIGN_VERIFY");
+}
+
+/// What was disclosed is put on record, and nobody can take it away again.
+#[test]
+fn no_function_may_change_or_remove_what_was_disclosed() {
+    for name in FUNCTIONS {
+        let (id, _) = function(name);
+        let role = template().resources[id].properties["Role"]["Fn::GetAtt"][0].as_str();
+        let policies = &template().resources[role.expect("a role of its own")].properties["Policies"];
+        let statements = policies[0]["PolicyDocument"]["Statement"]
+            .as_array()
+            .expect("statements");
+        for statement in statements {
+            let resource = statement["Resource"].to_string();
+            let of = |table: &str| resource.contains(&format!("\"{table}\",\"Arn\""));
+            let allowed = match name {
+                "register" if of("PersonDisclosuresTable") => json!("dynamodb:Query"),
+                "disclosures" if of("PersonDisclosuresTable") => json!("dynamodb:PutItem"),
+                _ if of("DisclosuresTable") => json!("dynamodb:PutItem"),
+                _ if of("ChainsTable") => json!(["dynamodb:GetItem", "dynamodb:PutItem"]),
+                _ => {
+                    assert!(
+                        !resource.contains("DisclosuresTable.") && !of("PersonDisclosuresTable"),
+                        "{name}"
+                    );
+                    continue;
+                }
+            };
+            assert_eq!(statement["Action"], allowed, "{name}");
+        }
+    }
 }
