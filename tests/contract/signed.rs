@@ -1,6 +1,11 @@
 //! Signed answers: the same bytes, and a signature that the published key verifies.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use infra_aws::signatures::Signatures;
+use infra_edge::{
+    krr::{Format, respond},
+    problem::Kind,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde_json::Value;
 use stories::{Answer, Request, World};
@@ -121,6 +126,19 @@ async fn accept_decides_and_problems_are_never_signed() {
         .send()
         .await
         .problem(406, "not-acceptable");
+}
+
+#[tokio::test]
+async fn what_is_longer_than_a_function_can_answer_is_refused_once_signed() {
+    let world = World::new().await;
+    let signatures = Signatures::new(world.stack.kms().client(), "SigningKey".to_owned());
+    let long = "x".repeat(4_600_000);
+    assert!(respond(Format::Json, &long, &signatures).await.is_ok());
+    let refused = respond(Format::Jose, &long, &signatures).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::AnswerTooLarge);
+    // A thousand persons with certificates of 2048-bit keys.
+    let usual = "x".repeat(1000 * (1800 + 1000));
+    assert!(respond(Format::Jose, &usual, &signatures).await.is_ok());
 }
 
 #[tokio::test]

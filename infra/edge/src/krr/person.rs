@@ -252,3 +252,43 @@ fn organisation(shown: Shown<'_>, mailbox: &Mailbox, now: Timestamp) -> Option<O
         .find(|provider| provider.id == mailbox.provider)
         .and_then(|provider| provider.organisation(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use mailbox_register::caller::Scopes;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_page_of_changes_has_persons_as_look_ups_have_them() {
+        let unknown = Shown {
+            entry: None,
+            email_shared: false,
+            mobile_shared: false,
+            providers: &[],
+        };
+        let parts = Parts::of_agency(&Scopes::from("krr:global/kontaktinformasjon.read".to_owned()));
+        let persons = vec![Person::new(
+            unknown,
+            "02907740652",
+            parts,
+            Version::V2,
+            Timestamp::UNIX_EPOCH,
+        )];
+        let page = Page {
+            persons,
+            from: 7,
+            to: 8,
+            last: 9,
+        };
+        let person = json!({
+            "personidentifikator": "02907740652", "reservasjon": "NEI", "status": "IKKE_REGISTRERT",
+            "varslingsstatus": "KAN_IKKE_VARSLES",
+        });
+        assert_eq!(
+            serde_json::to_value(&page).unwrap(),
+            json!({ "list": [person], "fraEndringsId": 7, "tilEndringsId": 8, "sisteEndringsId": 9 })
+        );
+    }
+}
