@@ -368,7 +368,7 @@ async fn a_look_up_has_a_purpose() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_history_is_asked_for_in_numbers() {
+async fn a_page_of_the_history_is_asked_for_by_a_number_and_by_where_the_last_one_ended() {
     let world = World::new().await;
     let citizen = world.citizen(KARI);
     for query in [
@@ -381,6 +381,11 @@ async fn a_page_of_the_history_is_asked_for_in_numbers() {
         "before=-1",
         "before=x",
         "before=1.5",
+        "before=0-",
+        "before=-",
+        "before=+0-2",
+        "before=0-2-1",
+        "before=00-2",
         "before=99999999999999999999",
         "person=22885399316",
     ] {
@@ -392,6 +397,9 @@ async fn a_page_of_the_history_is_asked_for_in_numbers() {
         all.body["changes"][0]["version"],
         all.body["changes"].as_array().unwrap().len()
     );
-    let page = citizen.get("/v1/me/history?limit=1&before=2").send().await.expect(200);
-    assert_eq!(page.body["changes"][0]["version"], 1);
+    let first = citizen.get("/v1/me/history?limit=1").send().await.expect(200);
+    let next = first.body["next"].as_str().unwrap();
+    let page = citizen.get(&format!("/v1/me/history?limit=1&before={next}"));
+    let page = page.send().await.expect(200);
+    assert_eq!(page.body["changes"][0], all.body["changes"][1]);
 }

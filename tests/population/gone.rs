@@ -1,0 +1,119 @@
+//! Death and departure: the entry is deleted, nobody is told, and nobody learns why.
+
+use jiff::ToSpan as _;
+use serde_json::json;
+use stories::{DIGIPOST, EBOKS, OLA, World};
+
+use crate::{D_NUMBER, KARI, UNKNOWN, announce, announcer, died, look_up, replaced, tell, tell_and_settle};
+
+/// The two who share a mobile.
+const EVA: &str = "27904797001";
+const JON: &str = "08918059610";
+
+fn emigrated(person: &str) -> serde_json::Value {
+    json!({ "event": "emigrated", "person": person })
+}
+
+#[tokio::test]
+async fn the_dead_are_deleted_nobody_is_told_and_nobody_learns_why() {
+    for event in [died(KARI), emigrated(KARI)] {
+        let world = World::new().await;
+        let kari = world.citizen(KARI);
+        let letter = announce(&world, KARI, "case-1").await;
+        let history = kari.get("/v1/me/history").send().await.expect(200);
+        // The old address would be told, had it not come to this.
+        let other = json!({ "email": "kari.nordmann@example.no" });
+        kari.put("/v1/me/contact", &other).send().await.expect(200);
+        tell_and_settle(&world, &event).await;
+        // Told again it is no news.
+        tell_and_settle(&world, &event).await;
+        world.pass(8.days()).await;
+        assert_eq!(world.outbox().await, []);
+
+        let found = look_up(&world, &[KARI]).await;
+        assert_eq!(
+            found[0],
+            json!({ "person": KARI, "status": "deleted", "reserved": false, "canBeNotified": false })
+        );
+        let told = announcer(&world).get(&letter).send().await.expect(200);
+        let news = told.body.to_string();
+        assert!(news.contains("\"deleted\""), "{news}");
+        let after = world.citizen(KARI).get("/v1/me/history").send().await.expect(200);
+        let changes = |body: &serde_json::Value| body["changes"].as_array().unwrap().len();
+        assert_eq!(changes(&after.body), changes(&history.body) + 2);
+        assert_eq!(after.body["changes"][0]["events"], json!([{ "event": "deleted" }]));
+        let about = json!({ "person": KARI });
+        let eligible = world.provider(EBOKS).post("/v1/mailboxes/eligibility", &about);
+        let eligible = eligible.send().await.expect(200);
+        assert_eq!(eligible.body, json!({ "eligible": false, "reason": "deleted" }));
+        let late = json!({ "person": KARI, "address": "kari.nordmann#9YDT" });
+        let late = world.provider(EBOKS).post("/v1/mailboxes", &late).send().await;
+        let late = late.problem(409, "deleted");
+        let me = world.citizen(KARI).get("/v1/me").send().await.expect(200);
+        for answer in [&found[0], &told.body, &after.body, &late.body, &me.body] {
+            let text = answer.to_string().to_lowercase();
+            for word in ["population", "died", "death", "emigrated"] {
+                assert!(!text.contains(word), "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_shared_an_address_with_the_dead_does_so_no_longer() {
+    let world = World::new().await;
+    assert_eq!(look_up(&world, &[JON]).await[0]["mobile"]["shared"], true);
+    tell_and_settle(&world, &died(EVA)).await;
+    assert_eq!(look_up(&world, &[JON]).await[0]["mobile"]["shared"], false);
+}
+
+#[tokio::test]
+async fn a_provider_that_has_not_heard_of_it_brings_nobody_in() {
+    let world = World::new().await;
+    tell_and_settle(&world, &died(UNKNOWN)).await;
+    let mailbox = json!({ "person": UNKNOWN, "address": "jonas.lie#9YDT" });
+    let late = world.provider(EBOKS).post("/v1/mailboxes", &mailbox).send().await;
+    late.problem(409, "deleted");
+    assert_eq!(look_up(&world, &[UNKNOWN]).await[0]["status"], "deleted");
+    // Of somebody who has left the country and was never here nothing is kept.
+    tell_and_settle(&world, &emigrated(OLA)).await;
+    assert_eq!(look_up(&world, &[OLA]).await[0]["status"], "not-registered");
+}
+
+#[tokio::test]
+async fn the_dead_stay_dead_in_whatever_order_it_is_told() {
+    let orders = [
+        vec![died(KARI), replaced(KARI, OLA)],
+        vec![replaced(KARI, OLA), died(KARI)],
+        vec![died(OLA), replaced(KARI, OLA)],
+        vec![replaced(KARI, OLA), died(OLA), replaced(KARI, OLA)],
+        vec![replaced(OLA, D_NUMBER), replaced(KARI, OLA), died(KARI)],
+    ];
+    for order in orders {
+        let world = World::new().await;
+        for event in &order {
+            tell_and_settle(&world, event).await;
+        }
+        for person in [KARI, OLA] {
+            let found = look_up(&world, &[person]).await;
+            assert_eq!(found[0]["status"], "deleted", "{order:?}");
+            let mailbox = json!({ "person": person, "address": "kari.nordmann#9YDT" });
+            let late = world.provider(DIGIPOST).post("/v1/mailboxes", &mailbox).send().await;
+            late.problem(409, "deleted");
+        }
+        world.pass(1.hours()).await;
+        assert_eq!(world.outbox().await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_death_and_a_citizens_change_at_once_leave_the_person_deleted() {
+    let world = World::new().await;
+    tell(&world, &died(KARI)).await;
+    let change = json!({ "email": "kari.nordmann@example.no" });
+    let change = world.citizen(KARI).put("/v1/me/contact", &change);
+    let (settled, answer) = tokio::join!(world.stack.settle(), change.send());
+    settled.unwrap();
+    assert!([200, 409].contains(&answer.status.as_u16()), "{}", answer.body);
+    assert_eq!(look_up(&world, &[KARI]).await[0]["status"], "deleted");
+}
