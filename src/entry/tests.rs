@@ -780,9 +780,13 @@ impl Model {
             }
             Step::Confirm if !reachable => return None,
             Step::Confirm => {
-                let mut points: Vec<_> = next.email.iter_mut().chain(&mut next.mobile).collect();
-                if points.iter().any(|point| point.verified != Some(now)) {
-                    points.iter_mut().for_each(|point| point.verify(now));
+                let is_new = next
+                    .email
+                    .iter()
+                    .chain(&next.mobile)
+                    .any(|point| point.verified != Some(now));
+                for point in next.email.iter_mut().chain(&mut next.mobile).filter(|_| is_new) {
+                    point.verify(now);
                 }
             }
             Step::Remind => {

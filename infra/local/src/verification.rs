@@ -143,7 +143,7 @@ pub async fn run(place: Place, selection: Selection, say: impl Fn(&str)) -> Resu
             // Pages of large records, perhaps over a slow line, and nobody waits for one of them.
             let timeouts = TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
-                .operation_attempt_timeout(Duration::from_secs(60))
+                .operation_attempt_timeout(Duration::from_mins(1))
                 .build();
             let config = config.to_builder().timeout_config(timeouts).build();
             let chains = Chains::new(aws_sdk_dynamodb::Client::new(&config), disclosures, chains);
