@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use infra_aws::{
+    disclosures::{Chains, Selection},
+    person_disclosures::PersonDisclosures,
+};
 use jiff::{SignedDuration, ToSpan as _};
 use local::{
     mishaps::{Mishaps, Odds},
     stack::Options,
+    verification,
 };
 use mailbox_register::caller::{Assurance, Scope};
 use serde_json::{Value, json};
@@ -123,6 +128,32 @@ async fn a_record_that_nobody_can_read_is_set_aside_and_its_neighbours_are_read(
     let url = world.stack.queues().queue_url("DisclosuresDeadLetters").unwrap();
     let set_aside = received.queue_url(url).send().await.unwrap().messages.unwrap();
     assert_eq!(set_aside.len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_stream_has_lost_is_given_to_persons_by_the_operator() {
+    let world = World::new().await;
+    look_kari_up(&world, &["one", "two"]).await;
+    let whole = seen(&world, KARI).await;
+    let client = world.stack.client();
+    let rows = client.scan().table_name("person-disclosures").send().await.unwrap();
+    let lost = &rows.items()[0];
+    let delete = client.delete_item().table_name("person-disclosures");
+    let delete = delete.key("person", lost["person"].clone());
+    delete
+        .key("disclosure", lost["disclosure"].clone())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(seen(&world, KARI).await.len(), 1);
+    let chains = Chains::new(client.clone(), "disclosures".to_owned(), "chains".to_owned());
+    let persons = PersonDisclosures::new(client.clone(), "person-disclosures".to_owned());
+    let now = world.stack.clock().now();
+    for _ in 0..2 {
+        let copied = verification::copy(&chains, &persons, Selection::default(), now, |_| {}).await;
+        assert_eq!(copied, Ok(2));
+        assert_eq!(seen(&world, KARI).await, whole);
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use infra_edge::settings::Environment;
 use jiff::ToSpan as _;
 use local::{
@@ -318,6 +319,11 @@ impl Run {
             .problem(409, "reserved");
         self.ask(&ola.delete("/v1/me/reservation")).await.expect(200);
         self.ask(&ola.get("/v1/me/history?limit=100")).await.expect(200);
+        self.ask(&ola.get("/v1/me/disclosures?limit=100")).await.expect(200);
+        let no_cursor = format!("/v1/me/disclosures?before={UNKNOWN}");
+        self.ask_in_vain(&ola.get(&no_cursor))
+            .await
+            .problem(400, "invalid-parameter");
         self.look_into_tables().await;
     }
 
@@ -477,9 +483,22 @@ impl Run {
                 .await
                 .unwrap();
         }
+        // Nor one of these records.
+        let records = stack.client().scan().table_name("disclosures").send().await.unwrap();
+        let mut record = records.items()[0].clone();
+        let names = record["persons"].clone();
+        record.insert("request".to_owned(), AttributeValue::S("nonsense".to_owned()));
+        record.insert("purpose".to_owned(), names);
+        let put = stack.client().put_item().table_name("disclosures");
+        put.set_item(Some(record)).send().await.unwrap();
         stack.settle().await.unwrap();
-        self.look_into_each(&["SmsDeadLetters", "EmailDeadLetters", "DispatchDeadLetters"])
-            .await;
+        self.look_into_each(&[
+            "SmsDeadLetters",
+            "EmailDeadLetters",
+            "DispatchDeadLetters",
+            "DisclosuresDeadLetters",
+        ])
+        .await;
         self.look_into_tables().await;
     }
 
@@ -548,7 +567,7 @@ impl Run {
         // A number where a version should be: what reads it could say it.
         let mut inner = entry["entry"].as_m().unwrap().clone();
         inner.insert("version".to_owned(), identifier);
-        entry.insert("entry".to_owned(), aws_sdk_dynamodb::types::AttributeValue::M(inner));
+        entry.insert("entry".to_owned(), AttributeValue::M(inner));
         let put = client.put_item().table_name("register").set_item(Some(entry));
         put.send().await.unwrap();
         for request in requests() {
@@ -603,7 +622,15 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         .iter()
         .map(|line| line.place.split("::").next().unwrap())
         .collect();
-    for function in ["authorizer", "batch", "dispatch", "infra_edge", "notify", "receipts"] {
+    for function in [
+        "authorizer",
+        "batch",
+        "disclosures",
+        "dispatch",
+        "infra_edge",
+        "notify",
+        "receipts",
+    ] {
         assert!(talkers.contains(function), "{function} said nothing: {talkers:?}");
     }
     // What the HTTP functions do, the edge says.
@@ -622,6 +649,8 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         "NoticesSettled",
         "NoticesFollowed",
         "PersonsLookedUp",
+        "PersonsDisclosed",
+        "DisclosureFailures",
         "ChannelClosed",
         "CircuitOpen",
         "LettersAnnounced",

@@ -6,19 +6,15 @@
 mod settings;
 
 use aws_lambda_events::event::dynamodb;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use infra_aws::{error::StoreError, person_disclosures::PersonDisclosures};
 use infra_edge::{
     stream::{Answer, BatchItemFailure},
     telemetry,
 };
-use mailbox_register::{disclosure::Record, person::PersonKey};
+use mailbox_register::disclosure::Record;
 use serde_dynamo::{AttributeValue, Item};
 
 pub use settings::Settings;
-
-/// Persons written at once: as many connections as a small function can hold.
-const AT_ONCE: usize = 32;
 
 /// What the function stands on.
 #[derive(Debug)]
@@ -61,13 +57,7 @@ async fn copy(app: &App, image: Item) -> Result<(), StoreError> {
     };
     let expires_at = expires_at.ok_or(StoreError::Unreadable("disclosures"))?;
     let record: Record = serde_dynamo::from_item(image).map_err(|_| StoreError::Unreadable("disclosures"))?;
-    let persons: Vec<PersonKey> = record.named().into_iter().cloned().collect();
-    let written = persons.len() as u64;
-    stream::iter(persons)
-        .map(async |person| app.persons.add(&person, &record, expires_at).await)
-        .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
-    metrics::counter!("PersonsDisclosed").increment(written);
+    app.persons.add_all(&record, expires_at).await?;
+    metrics::counter!("PersonsDisclosed").increment(record.named().len() as u64);
     Ok(())
 }

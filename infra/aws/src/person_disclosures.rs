@@ -1,6 +1,7 @@
 //! Who looked a person up: the record of disclosures, person by person.
 
 use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::AttributeValue};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use mailbox_register::{
     disclosure::{Record, Told},
@@ -12,6 +13,9 @@ use crate::{
     error::StoreError,
     item::{self, number, text},
 };
+
+/// Persons written at once: as many connections as a small function can hold.
+const AT_ONCE: usize = 32;
 
 /// The table `person-disclosures`.
 #[derive(Debug, Clone)]
@@ -46,7 +50,7 @@ impl PersonDisclosures {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn add(&self, person: &PersonKey, record: &Record, expires_at: i64) -> Result<(), StoreError> {
+    async fn add(&self, person: &PersonKey, record: &Record, expires_at: i64) -> Result<(), StoreError> {
         let mut row = item::write("person-disclosures", &record.told())?;
         row.insert("person".to_owned(), text(person.as_str()));
         row.insert("disclosure".to_owned(), text(record.place_in_time()));
@@ -69,6 +73,19 @@ impl PersonDisclosures {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Adds a record to what each of its persons may read, each once.
+    ///
+    /// # Errors
+    /// The first [`StoreError`]: some of it may be there then, and the whole can be done again.
+    pub async fn add_all(&self, record: &Record, expires_at: i64) -> Result<(), StoreError> {
+        let persons: Vec<PersonKey> = record.named().into_iter().cloned().collect();
+        stream::iter(persons)
+            .map(async |person| self.add(&person, record, expires_at).await)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// What was disclosed of a person, newest first, from before a place in time on. What is past its time at `now` is no

@@ -56,7 +56,11 @@ enum Command {
     /// AWS_SESSION_TOKEN in the environment. It reads, and writes nothing.
     ///
     /// Ends with 0 when all is as it was written, 1 when something is not, 2 when it could not be found out.
-    VerifyDisclosures(VerifyDisclosures),
+    VerifyDisclosures(RecordOfDisclosures),
+    /// Gives persons what they lack of the record: what the function `disclosures` has given up on. What is there is left as it is.
+    ///
+    /// In AWS it needs `--persons` as well.
+    CopyDisclosures(RecordOfDisclosures),
     /// Takes a file of many persons from disk to its result on a stack of its own, and says what it took.
     ///
     /// Best run as `cargo run --profile bench -p local -- rehearse`.
@@ -127,7 +131,7 @@ struct Upload {
 }
 
 #[derive(Args)]
-struct VerifyDisclosures {
+struct RecordOfDisclosures {
     /// Folder in which a register is kept (`--data` of the stack, which must not run meanwhile).
     #[arg(long, value_name = "DIR", conflicts_with_all = ["disclosures", "chains"], required_unless_present = "disclosures")]
     data: Option<PathBuf>,
@@ -137,6 +141,9 @@ struct VerifyDisclosures {
     /// Name of the table with their chains: the output `ChainsTable`.
     #[arg(long, value_name = "TABLE", requires = "disclosures")]
     chains: Option<String>,
+    /// Name of the table with what persons read: the output `PersonDisclosuresTable`. To copy only.
+    #[arg(long, value_name = "TABLE", requires = "disclosures")]
+    persons: Option<String>,
     /// Only what was disclosed to one organisation.
     #[arg(long, value_name = "NUMBER")]
     organisation: Option<OrganisationNumber>,
@@ -188,7 +195,8 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Some(Command::VerifyDisclosures(verify)) => verify.run().await,
+        Some(Command::VerifyDisclosures(record)) => record.verify().await,
+        Some(Command::CopyDisclosures(record)) => record.copy().await,
     }
 }
 
@@ -253,17 +261,26 @@ impl Rehearse {
     }
 }
 
-impl VerifyDisclosures {
-    async fn run(self) -> ExitCode {
+impl RecordOfDisclosures {
+    fn place(self) -> (verification::Place, Selection) {
         let selection = Selection {
             organisation: self.organisation,
             day: self.day,
         };
         let place = match (self.data, self.disclosures, self.chains) {
-            (_, Some(disclosures), Some(chains)) => verification::Place::Aws { disclosures, chains },
+            (_, Some(disclosures), Some(chains)) => verification::Place::Aws {
+                disclosures,
+                chains,
+                persons: self.persons.unwrap_or_default(),
+            },
             (data, ..) => verification::Place::Folder(data.unwrap_or_default()),
         };
-        match verification::run(place, selection, |so_far| eprint(&format!("{so_far}…\n"))).await {
+        (place, selection)
+    }
+
+    async fn verify(self) -> ExitCode {
+        let (place, selection) = self.place();
+        match verification::run(place, selection, say).await {
             Ok(report) => {
                 print(&report.to_string());
                 ExitCode::from(report.exit_code())
@@ -274,6 +291,25 @@ impl VerifyDisclosures {
             }
         }
     }
+
+    async fn copy(self) -> ExitCode {
+        let (place, selection) = self.place();
+        match verification::run_copy(place, selection, say).await {
+            Ok(records) => {
+                print(&format!("{records} records are there for their persons to read.\n"));
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprint(&format!("Not all could be copied: {error}\n"));
+                ExitCode::from(verification::UNKNOWN)
+            }
+        }
+    }
+}
+
+/// How far it is.
+fn say(text: &str) {
+    eprint(&format!("{text} …\n"));
 }
 
 impl Soak {

@@ -1,4 +1,5 @@
-//! `cargo run -p local -- verify-disclosures`: whether the record of who looked whom up is whole.
+//! `cargo run -p local -- verify-disclosures`: whether the record of who looked whom up is whole; and `copy-disclosures`,
+//! which gives persons what they lack of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +13,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use infra_aws::{
     disclosures::{Chains, Selection},
     error::StoreError,
+    person_disclosures::PersonDisclosures,
     sdk::NoAws,
 };
 use infra_edge::{clock::Clock, settings::Environment};
@@ -46,6 +48,8 @@ pub enum Place {
         disclosures: String,
         /// Name of the table with their chains.
         chains: String,
+        /// Name of the table with what persons read.
+        persons: String,
     },
 }
 
@@ -119,38 +123,73 @@ impl fmt::Display for Report {
     }
 }
 
+/// The tables of a place, and its time.
+struct Tables {
+    chains: Chains,
+    persons: PersonDisclosures,
+    now: Timestamp,
+    /// Serves the tables of a folder.
+    _database: Option<Database>,
+}
+
+impl Tables {
+    async fn open(place: Place) -> Result<Self, VerificationError> {
+        match place {
+            Place::Folder(folder) => {
+                if !Database::is_in(&folder) {
+                    return Err(VerificationError::NoRegister(folder));
+                }
+                let database = Database::start(&Template::shipped()?.tables, Some(&folder)).await?;
+                let client = aws_sdk_dynamodb::Client::new(&sdk::config(database.url()));
+                let [disclosures, chains, persons] =
+                    ["DisclosuresTable", "ChainsTable", "PersonDisclosuresTable"].map(table_name);
+                Ok(Self {
+                    chains: Chains::new(client.clone(), disclosures, chains),
+                    persons: PersonDisclosures::new(client, persons),
+                    now: MovableClock::running(Some(&folder))?.now(),
+                    _database: Some(database),
+                })
+            }
+            Place::Aws {
+                disclosures,
+                chains,
+                persons,
+            } => {
+                let environment = Environment::process();
+                let config = infra_aws::sdk::config(&|name| environment.optional(name))?;
+                // Pages of large records, perhaps over a slow line, and nobody waits for one of them.
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(Duration::from_mins(1))
+                    .build();
+                let client = aws_sdk_dynamodb::Client::new(&config.to_builder().timeout_config(timeouts).build());
+                Ok(Self {
+                    chains: Chains::new(client.clone(), disclosures, chains),
+                    persons: PersonDisclosures::new(client, persons),
+                    now: Clock::system().now(),
+                    _database: None,
+                })
+            }
+        }
+    }
+}
+
 /// Checks the record in a place; `say` hears now and then how far it is.
 ///
 /// # Errors
 /// [`VerificationError`].
 pub async fn run(place: Place, selection: Selection, say: impl Fn(&str)) -> Result<Report, VerificationError> {
-    match place {
-        Place::Folder(folder) => {
-            if !Database::is_in(&folder) {
-                return Err(VerificationError::NoRegister(folder));
-            }
-            let tables = &Template::shipped()?.tables;
-            let database = Database::start(tables, Some(&folder)).await?;
-            let client = aws_sdk_dynamodb::Client::new(&sdk::config(database.url()));
-            let [disclosures, chains] = ["DisclosuresTable", "ChainsTable"].map(table_name);
-            let now = MovableClock::running(Some(&folder))?.now();
-            let chains = Chains::new(client, disclosures, chains);
-            Ok(verify(&chains, selection, now, SETTLING, say).await?)
-        }
-        Place::Aws { disclosures, chains } => {
-            let environment = Environment::process();
-            let config = infra_aws::sdk::config(&|name| environment.optional(name))?;
-            // Pages of large records, perhaps over a slow line, and nobody waits for one of them.
-            let timeouts = TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .operation_attempt_timeout(Duration::from_mins(1))
-                .build();
-            let config = config.to_builder().timeout_config(timeouts).build();
-            let chains = Chains::new(aws_sdk_dynamodb::Client::new(&config), disclosures, chains);
-            let now = Clock::system().now();
-            Ok(verify(&chains, selection, now, SETTLING, say).await?)
-        }
-    }
+    let tables = Tables::open(place).await?;
+    Ok(verify(&tables.chains, selection, tables.now, SETTLING, say).await?)
+}
+
+/// Gives persons what they lack of the record in a place. Says how many records that was looked at.
+///
+/// # Errors
+/// [`VerificationError`].
+pub async fn run_copy(place: Place, selection: Selection, say: impl Fn(&str)) -> Result<u64, VerificationError> {
+    let tables = Tables::open(place).await?;
+    Ok(copy(&tables.chains, &tables.persons, selection, tables.now, say).await?)
 }
 
 /// Checks the chains that are meant, and once more, a while later, those with which something seems wrong.
@@ -164,38 +203,26 @@ pub async fn verify(
     settling: Duration,
     say: impl Fn(&str),
 ) -> Result<Report, StoreError> {
-    let mut work = Work {
-        chains,
-        selection,
-        now,
-        report: Report::default(),
-        known: BTreeSet::new(),
-        said: Instant::now(),
-        say,
-    };
-    if let (Some(organisation), Some(day)) = (selection.organisation, selection.day) {
-        work.check(Chains::of(organisation, day).collect()).await?;
-    } else {
-        let mut from = None;
-        loop {
-            let page = chains.with_a_head(from).await?;
-            work.check(page.chains).await?;
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
+    let mut report = Report::default();
+    let mut word = Word::new(say);
+    walk(chains, selection, async |new| {
+        let mut checked = stream::iter(new)
+            .map(async |chain| Ok::<_, StoreError>((chain, chains.check(chain, now).await?)))
+            .buffer_unordered(AT_ONCE);
+        while let Some((chain, (records, faults))) = checked.try_next().await? {
+            report.add(chain, records, faults);
+            word.now_and_then(|| {
+                let Report {
+                    chains,
+                    records,
+                    faults,
+                } = &report;
+                format!("{chains} chains, {records} records, {} in doubt", faults.len())
+            });
         }
-        // Whoever removes a head leaves its records behind, or else removes the whole day.
-        loop {
-            let page = chains.with_records(from).await?;
-            work.check(page.chains).await?;
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
-    }
-    let mut report = work.report;
+        Ok(())
+    })
+    .await?;
     let doubtful: Vec<_> = std::mem::take(&mut report.faults).into_keys().collect();
     if !doubtful.is_empty() {
         tokio::time::sleep(settling).await;
@@ -209,44 +236,94 @@ pub async fn verify(
     Ok(report)
 }
 
-struct Work<'a, S> {
-    chains: &'a Chains,
+/// Gives persons what they lack of the chains that are meant: what the function `disclosures` gave up on. Says how many
+/// records it looked at.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn copy(
+    chains: &Chains,
+    persons: &PersonDisclosures,
     selection: Selection,
     now: Timestamp,
-    report: Report,
-    /// Chains that were looked at.
-    known: BTreeSet<Chain>,
-    /// When it was last said how far it is.
+    say: impl Fn(&str),
+) -> Result<u64, StoreError> {
+    let mut records = 0;
+    let mut word = Word::new(say);
+    walk(chains, selection, async |new| {
+        for chain in new {
+            let mut from = None;
+            loop {
+                let page = chains.records(chain, from, now).await?;
+                for kept in page.records {
+                    let Some(record) = kept.record else { continue };
+                    persons.add_all(&record, kept.expires_at).await?;
+                    records += 1;
+                    word.now_and_then(|| format!("{records} records"));
+                }
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(records)
+}
+
+/// Shows each chain that is meant once, many at a time.
+async fn walk(
+    chains: &Chains,
+    selection: Selection,
+    mut show: impl AsyncFnMut(Vec<Chain>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if let (Some(organisation), Some(day)) = (selection.organisation, selection.day) {
+        return show(Chains::of(organisation, day).collect()).await;
+    }
+    let mut known = BTreeSet::new();
+    // Whoever removes a head leaves its records behind, or else removes the whole day.
+    for of_records in [false, true] {
+        let mut from = None;
+        loop {
+            let page = if of_records {
+                chains.with_records(from).await?
+            } else {
+                chains.with_a_head(from).await?
+            };
+            let new = page
+                .chains
+                .into_iter()
+                .filter(|chain| selection.holds(*chain) && known.insert(*chain));
+            show(new.collect()).await?;
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says now and then how far it is.
+struct Word<S> {
     said: Instant,
     say: S,
 }
 
-impl<S: Fn(&str)> Work<'_, S> {
-    /// Checks those that are meant and were not looked at.
-    async fn check(&mut self, chains: Vec<Chain>) -> Result<(), StoreError> {
-        let new: Vec<_> = chains
-            .into_iter()
-            .filter(|chain| self.selection.holds(*chain) && self.known.insert(*chain))
-            .collect();
-        let (of, now) = (self.chains, self.now);
-        let mut checked = stream::iter(new)
-            .map(async |chain| Ok::<_, StoreError>((chain, of.check(chain, now).await?)))
-            .buffer_unordered(AT_ONCE);
-        while let Some((chain, (records, faults))) = checked.try_next().await? {
-            self.report.add(chain, records, faults);
-            if self.said.elapsed() >= WORD {
-                self.said = Instant::now();
-                let Report {
-                    chains,
-                    records,
-                    faults,
-                } = &self.report;
-                (self.say)(&format!(
-                    "{chains} chains, {records} records, {} in doubt",
-                    faults.len()
-                ));
-            }
+impl<S: Fn(&str)> Word<S> {
+    fn new(say: S) -> Self {
+        Self {
+            said: Instant::now(),
+            say,
         }
-        Ok(())
+    }
+
+    fn now_and_then(&mut self, text: impl FnOnce() -> String) {
+        if self.said.elapsed() >= WORD {
+            self.said = Instant::now();
+            (self.say)(&text());
+        }
     }
 }

@@ -12,7 +12,6 @@ use mailbox_register::{
     organisation::OrganisationNumber,
 };
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::{
     error::StoreError,
@@ -23,7 +22,7 @@ use crate::{
 /// The index by chain and number.
 const INDEX: &str = "chain";
 /// Records read in one call: a record can be 300 kB, and an answer 16 MB.
-const TOGETHER: usize = 25;
+const TOGETHER: i32 = 25;
 /// Tries to read what DynamoDB leaves unread.
 const MAX_TRIES: u32 = 10;
 
@@ -66,6 +65,26 @@ pub struct Page {
     pub next: Option<Item>,
 }
 
+/// A record as it is kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// Its number, as the index has it.
+    pub number: u64,
+    /// None if it cannot be read.
+    pub record: Option<Record>,
+    /// When it goes, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+/// A page of records, and where the next begins.
+#[derive(Debug)]
+pub struct RecordPage {
+    /// The records.
+    pub records: Vec<Kept>,
+    /// None after the last page.
+    pub next: Option<Item>,
+}
+
 /// The tables `disclosures` and `chains`, to be read.
 #[derive(Debug, Clone)]
 pub struct Chains {
@@ -77,7 +96,8 @@ pub struct Chains {
 /// A record's keys in the index.
 #[derive(Deserialize)]
 struct Place {
-    request: Uuid,
+    /// Whatever somebody put there: a record's own is a UUID.
+    request: String,
     number: u64,
 }
 
@@ -137,35 +157,11 @@ impl Chains {
         let mut check = Check::new(chain, head);
         let mut from = None;
         loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.disclosures)
-                .index_name(INDEX)
-                .key_condition_expression("#chain = :chain")
-                .expression_attribute_names("#chain", "chain")
-                .expression_attribute_values(":chain", text(chain.to_string()))
-                .set_exclusive_start_key(from)
-                .send()
-                .await?;
-            let places: Vec<Place> = page
-                .items
-                .into_iter()
-                .flatten()
-                .map(|row| item::read("disclosures", row))
-                .collect::<Result<_, _>>()?;
-            for places in places.chunks(TOGETHER) {
-                let mut records = self.records(places).await?;
-                for place in places {
-                    match records.remove(&place.request.to_string()) {
-                        Some(row) if expires_at(&row).is_some_and(|at| at <= now.as_second()) => {}
-                        Some(row) => check.see(place.number, read(row).as_ref()),
-                        // It went since the index was read: the next number shows it.
-                        None => {}
-                    }
-                }
+            let page = self.records(chain, from, now).await?;
+            for kept in page.records {
+                check.see(kept.number, kept.record.as_ref());
             }
-            from = page.last_evaluated_key;
+            from = page.next;
             if from.is_none() {
                 break;
             }
@@ -183,10 +179,56 @@ impl Chains {
         }
     }
 
-    async fn records(&self, places: &[Place]) -> Result<HashMap<String, Item>, StoreError> {
+    /// A page of a chain's records, in order. What is past its time at `now` is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn records(&self, chain: Chain, from: Option<Item>, now: Timestamp) -> Result<RecordPage, StoreError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.disclosures)
+            .index_name(INDEX)
+            .key_condition_expression("#chain = :chain")
+            .expression_attribute_names("#chain", "chain")
+            .expression_attribute_values(":chain", text(chain.to_string()))
+            .limit(TOGETHER)
+            .set_exclusive_start_key(from)
+            .send()
+            .await?;
+        let places: Vec<Place> = page
+            .items
+            .into_iter()
+            .flatten()
+            .map(|row| item::read("disclosures", row))
+            .collect::<Result<_, _>>()?;
+        let mut rows = self.rows(&places).await?;
+        let records = places.into_iter().filter_map(|Place { request, number }| {
+            // It may have gone since the index was read: the next number shows it.
+            let mut row = rows.remove(&request)?;
+            let expires_at = match row.remove("expiresAt") {
+                Some(AttributeValue::N(at)) => at.parse().ok()?,
+                _ => i64::MAX,
+            };
+            (expires_at > now.as_second()).then(|| Kept {
+                number,
+                record: item::read("disclosures", row).ok(),
+                expires_at,
+            })
+        });
+        Ok(RecordPage {
+            records: records.collect(),
+            next: page.last_evaluated_key,
+        })
+    }
+
+    async fn rows(&self, places: &[Place]) -> Result<HashMap<String, Item>, StoreError> {
+        if places.is_empty() {
+            return Ok(HashMap::new());
+        }
         let keys = places
             .iter()
-            .map(|place| Item::from([("request".to_owned(), text(place.request.to_string()))]));
+            .map(|place| Item::from([("request".to_owned(), text(place.request.as_str()))]));
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys.collect()))
             .consistent_read(true)
@@ -214,16 +256,6 @@ impl Chains {
         }
         Err(StoreError::Unavailable("unprocessed keys".to_owned()))
     }
-}
-
-/// A stored record; none if it is not one.
-fn read(mut row: Item) -> Option<Record> {
-    row.remove("expiresAt");
-    item::read("disclosures", row).ok()
-}
-
-fn expires_at(row: &Item) -> Option<i64> {
-    row.get("expiresAt")?.as_n().ok()?.parse().ok()
 }
 
 async fn page(
