@@ -27,6 +27,8 @@ pub mod purpose {
     pub const REFUSED_MAILBOX: &str = "To tell this mailbox provider why it cannot register a mailbox for you";
     /// The sender of a letter was told how its notice goes out.
     pub const LETTER: &str = "To notify you of a letter";
+    /// Whoever follows the change feed was told of a change.
+    pub const CHANGES: &str = "To follow changes in the register";
 }
 
 /// The form of records that is written now. It is part of what is hashed: another form is another hash.

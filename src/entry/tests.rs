@@ -708,6 +708,17 @@ impl Step {
 }
 
 impl Model {
+    fn confirm(&mut self, now: i32) {
+        let is_new = self
+            .email
+            .iter()
+            .chain(&self.mobile)
+            .any(|point| point.verified != Some(now));
+        for point in self.email.iter_mut().chain(&mut self.mobile).filter(|_| is_new) {
+            point.verify(now);
+        }
+    }
+
     /// The next model and how many notices of a choice go out, or none where the step is refused.
     fn next(&self, step: &Step, now: i32) -> Option<(Self, usize)> {
         let mut next = self.clone();
@@ -779,16 +790,7 @@ impl Model {
                 next.closed.insert(at);
             }
             Step::Confirm if !reachable => return None,
-            Step::Confirm => {
-                let is_new = next
-                    .email
-                    .iter()
-                    .chain(&next.mobile)
-                    .any(|point| point.verified != Some(now));
-                for point in next.email.iter_mut().chain(&mut next.mobile).filter(|_| is_new) {
-                    point.verify(now);
-                }
-            }
+            Step::Confirm => next.confirm(now),
             Step::Remind => {
                 let points = next.email.iter_mut().chain(&mut next.mobile);
                 points.for_each(|point| point.reminded |= point.is_due(now));

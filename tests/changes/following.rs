@@ -10,6 +10,7 @@ use crate::{end_of, read_on};
 const ALL: [Scope; 3] = [Scope::ChangesRead, Scope::ContactRead, Scope::MailboxRead];
 /// Has mailboxes with both providers, e-Boks' active.
 const SOFIE: &str = "13527248013";
+const KARI: &str = "22885399316";
 
 fn events(changes: &[Value]) -> Vec<&Value> {
     changes.iter().map(|change| &change["events"]).collect()
@@ -232,4 +233,56 @@ async fn what_the_stream_lost_the_tick_brings() {
         events(&read_on(&agency, before, 10).await),
         [&json!(["registered", "contact-set"])]
     );
+}
+
+#[tokio::test]
+async fn an_agency_may_follow_those_alone_whom_it_has_to_do_with() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let before = end_of(&agency).await;
+    // By a look-up, by a letter; and the third person by neither.
+    let lookup = json!({ "persons": [SOFIE], "purpose": "Decision on a building permit" });
+    world.agency().post("/v1/lookups", &lookup).send().await.expect(200);
+    let letter = json!({
+        "person": OLA,
+        "sender": { "organisation": AGENCY, "sector": "public", "nameMayBeShown": false },
+        "reference": "case-1", "legalNotice": true, "remind": false,
+    });
+    let sender = world.organisation(AGENCY, &[Scope::LettersWrite]);
+    sender.post("/v1/letters", &letter).send().await.expect(202);
+    // To be told of everybody by the feed is not to have to do with everybody.
+    read_on(&agency, 0, 1000).await;
+    world.stack.settle().await.unwrap();
+    for person in [SOFIE, OLA, KARI] {
+        let citizen = world.citizen(person);
+        citizen.put("/v1/me/reservation", &json!({})).send().await.expect(200);
+    }
+    world.stack.settle().await.unwrap();
+    let mine = async || {
+        // An access token lasts no year.
+        let agency = world.organisation(AGENCY, &ALL);
+        let path = format!("/v1/changes?after={before}&mine=true&limit=1000");
+        let page = agency.get(&path).send().await.expect(200).body;
+        let changes = page["changes"].as_array().unwrap().iter();
+        let persons = changes.map(|change| change["person"]["person"].as_str().unwrap().to_owned());
+        (persons.collect::<Vec<_>>(), page["last"].clone())
+    };
+    assert_eq!(
+        mine().await,
+        (vec![SOFIE.to_owned(), OLA.to_owned()], json!(before + 3))
+    );
+    world
+        .stack
+        .clock()
+        .advance(jiff::SignedDuration::from_hours(24 * 390))
+        .unwrap();
+    assert_eq!(mine().await.0.len(), 2);
+    world
+        .stack
+        .clock()
+        .advance(jiff::SignedDuration::from_hours(24 * 10))
+        .unwrap();
+    // Thirteen months later the agency has nothing to do with them any more.
+    assert_eq!(mine().await.0, Vec::<String>::new());
 }

@@ -133,14 +133,14 @@ async fn whoever_is_told_of_a_person_in_whatever_way_is_seen_by_that_person() {
     expect(&agency, purpose, &["mailbox"], Some(&supplier));
 
     for (number, organisation) in [(AGENCY, &agency), (EBOKS, &provider)] {
-        let announcer = world.organisation(number, &[Scope::LettersWrite]);
-        let request = announcer.post("/v1/letters", &letter(SOFIE, "2026/1"));
+        let sender = world.organisation(number, &[Scope::LettersWrite]);
+        let request = sender.post("/v1/letters", &letter(SOFIE, "2026/1"));
         let announced = request.send().await.expect(202);
         expect(organisation, "To notify you of a letter", &["reachability"], None);
         // What becomes of it is told to whoever was told of it.
         let path = format!("/v1/letters/{}", announced.body["id"].as_str().unwrap());
-        announcer.get(&path).send().await.expect(200);
-        announcer.get("/v1/letters").send().await.expect(200);
+        sender.get(&path).send().await.expect(200);
+        sender.get("/v1/letters").send().await.expect(200);
         request.send().await.expect(202);
     }
 

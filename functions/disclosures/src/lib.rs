@@ -1,17 +1,17 @@
 //! The record of disclosures is copied, person by person, for each to read who looked them up.
 //!
 //! A record may be delivered twice: what is there is left as it is. Nothing is ever changed or removed, and the function has
-//! no right to.
+//! no right to. Whom an organisation has to do with follows from the same records.
 
 mod settings;
 
 use aws_lambda_events::event::dynamodb;
-use infra_aws::{error::StoreError, person_disclosures::PersonDisclosures};
+use infra_aws::{error::StoreError, person_disclosures::PersonDisclosures, relations::Relations};
 use infra_edge::{
     stream::{Answer, BatchItemFailure},
     telemetry,
 };
-use mailbox_register::disclosure::Record;
+use mailbox_register::disclosure::{Record, purpose};
 use serde_dynamo::{AttributeValue, Item};
 
 pub use settings::Settings;
@@ -21,6 +21,8 @@ pub use settings::Settings;
 pub struct App {
     /// What persons may read.
     pub persons: PersonDisclosures,
+    /// Which persons an organisation has to do with.
+    pub relations: Relations,
 }
 
 /// Handles records of the table's stream, and names those that have to be delivered again.
@@ -58,6 +60,11 @@ async fn copy(app: &App, image: Item) -> Result<(), StoreError> {
     let expires_at = expires_at.ok_or(StoreError::Unreadable("disclosures"))?;
     let record: Record = serde_dynamo::from_item(image).map_err(|_| StoreError::Unreadable("disclosures"))?;
     app.persons.add_all(&record, expires_at).await?;
+    // Whoever follows all changes has not to do with everybody for that.
+    if record.purpose != purpose::CHANGES {
+        let persons = record.named();
+        app.relations.note_all(record.organisation, persons, record.at).await?;
+    }
     metrics::counter!("PersonsDisclosed").increment(record.named().len() as u64);
     Ok(())
 }

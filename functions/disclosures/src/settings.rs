@@ -1,7 +1,7 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use infra_aws::person_disclosures::PersonDisclosures;
+use infra_aws::{person_disclosures::PersonDisclosures, relations::Relations};
 use infra_edge::settings::{Environment, SettingsError};
 
 use crate::App;
@@ -10,6 +10,7 @@ use crate::App;
 #[derive(Debug, Clone)]
 pub struct Settings {
     persons: String,
+    relations: String,
 }
 
 impl Settings {
@@ -20,6 +21,7 @@ impl Settings {
     pub fn read(environment: &Environment<'_>) -> Result<Self, SettingsError> {
         Ok(Self {
             persons: environment.required("PERSON_DISCLOSURES_TABLE")?,
+            relations: environment.required("RELATIONS_TABLE")?,
         })
     }
 
@@ -27,6 +29,7 @@ impl Settings {
     pub fn app(self, client: &Client) -> App {
         App {
             persons: PersonDisclosures::new(client.clone(), self.persons),
+            relations: Relations::new(client.clone(), self.relations),
         }
     }
 }

@@ -18,7 +18,7 @@ use infra_edge::{
     unavailable::{OrUnavailable as _, not_on_record},
 };
 use jiff::Timestamp;
-use mailbox_register::{caller::Machine, directory::Provider, person::PersonKey};
+use mailbox_register::{caller::Machine, directory::Provider, disclosure::purpose, person::PersonKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,8 +26,6 @@ use crate::{App, follower::Role};
 
 /// How long what DynamoDB left unread is asked for again.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Why changes are followed, as a citizen reads it.
-const PURPOSE: &str = "To follow changes in the register";
 
 /// Who follows, and from where on.
 pub(crate) struct Following<'a> {
@@ -102,7 +100,7 @@ impl App {
                 organisation,
                 supplier: following.machine.supplier,
                 at: now,
-                purpose: PURPOSE,
+                purpose: purpose::CHANGES,
                 reference: None,
                 fields: following.fields,
                 persons: &persons,

@@ -25,6 +25,8 @@ use crate::{
 
 /// Relations in one `BatchGetItem`, DynamoDB's limit.
 const BATCH: usize = 100;
+/// Relations noted at once: as many connections as a small function can hold.
+const AT_ONCE: usize = 32;
 /// `BatchGetItem` calls in flight for one request.
 const CONCURRENT_BATCHES: usize = 4;
 
@@ -45,7 +47,7 @@ impl Relations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note(
+    async fn note(
         &self,
         organisation: OrganisationNumber,
         person: &PersonKey,
@@ -71,6 +73,24 @@ impl Relations {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Notes the same of many persons.
+    ///
+    /// # Errors
+    /// [`StoreError`]. What was noted stays.
+    pub async fn note_all(
+        &self,
+        organisation: OrganisationNumber,
+        persons: impl IntoIterator<Item = &PersonKey>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let persons: Vec<_> = persons.into_iter().cloned().collect();
+        stream::iter(persons)
+            .map(async |person| self.note(organisation, &person, at).await)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Those among `persons` that an organisation has to do with at `now`.
