@@ -9,6 +9,7 @@ mod letters;
 mod marks;
 mod odd_places;
 mod places;
+mod population;
 mod reports;
 
 use std::{
@@ -66,6 +67,8 @@ const LETTER_ANSWERS: &str = "an answer about letters";
 /// Everywhere that a personal value may be, and no more than what the design gives it.
 const BELONGS: [(&str, Kind); 19] = [
     ("register.entry.identifier", Kind::Identifier),
+    // Of the number that took over, which may have no entry yet.
+    ("register.entry.successor.identifier", Kind::Identifier),
     ("register.entry.email.address", Kind::Email),
     ("register.entry.mobile.address", Kind::Mobile),
     ("register.entry.mailboxes.active.address", Kind::Mailbox),
@@ -605,6 +608,7 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
     run.tell_of_letters().await;
     run.send_files().await;
     run.hear_bad_reports().await;
+    run.hear_of_persons().await;
     run.look_into_queues().await;
     run.break_the_store().await;
 
@@ -622,15 +626,17 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         .iter()
         .map(|line| line.place.split("::").next().unwrap())
         .collect();
-    for function in [
+    let expected = [
         "authorizer",
         "batch",
         "disclosures",
         "dispatch",
         "infra_edge",
         "notify",
+        "population",
         "receipts",
-    ] {
+    ];
+    for function in expected {
         assert!(talkers.contains(function), "{function} said nothing: {talkers:?}");
     }
     // What the HTTP functions do, the edge says.
@@ -666,6 +672,9 @@ async fn personal_values_are_found_where_they_belong_and_nowhere_else() {
         "BatchRowsAnswered",
         "BatchStepFailures",
         "FilesOfNobody",
+        "PopulationEvents",
+        "PopulationFailures",
+        "Reminders",
         "/v1/batches/{id}/approve",
     ] {
         assert!(names.iter().any(|text| text.text == name), "{name} was not counted");

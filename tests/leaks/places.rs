@@ -177,14 +177,19 @@ pub(crate) async fn messages(world: &World, sqs: &aws_sdk_sqs::Client, queue: &s
     let url = world.stack.queues().queue_url(queue).unwrap();
     let received = sqs
         .receive_message()
-        .queue_url(url)
+        .queue_url(&url)
         .max_number_of_messages(10)
-        .visibility_timeout(0)
         .message_attribute_names("All")
         .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
         .send()
         .await
         .unwrap();
+    // The stand-in takes a timeout of none for the queue's own.
+    for message in received.messages() {
+        let back = sqs.change_message_visibility().queue_url(&url).visibility_timeout(0);
+        let back = back.receipt_handle(message.receipt_handle().unwrap());
+        back.send().await.unwrap();
+    }
     let text = |message: &aws_sdk_sqs::types::Message| Text {
         place: queue.to_owned(),
         text: format!(

@@ -19,8 +19,14 @@ fn sqs(world: &World) -> aws_sdk_sqs::Client {
 /// What waits in a queue, and goes on waiting.
 async fn waiting(world: &World, queue: &str) -> Vec<String> {
     let url = world.stack.queues().queue_url(queue).unwrap();
-    let received = sqs(world).receive_message().queue_url(url).max_number_of_messages(10);
-    let received = received.visibility_timeout(0).send().await.unwrap();
+    let sqs = sqs(world);
+    let received = sqs.receive_message().queue_url(&url).max_number_of_messages(10);
+    let received = received.send().await.unwrap();
+    for message in received.messages() {
+        let back = sqs.change_message_visibility().queue_url(&url).visibility_timeout(0);
+        let back = back.receipt_handle(message.receipt_handle().unwrap());
+        back.send().await.unwrap();
+    }
     let bodies = received
         .messages()
         .iter()
@@ -51,6 +57,7 @@ async fn a_message_holds_no_number() {
     assert!(message.contains("\"died\"") && !message.contains(KARI), "{message}");
     world.stack.settle().await.unwrap();
     assert_eq!(waiting(&world, QUEUE).await.len(), 0);
+    assert_eq!(look_up(&world, &[KARI]).await[0]["status"], "deleted");
 }
 
 #[tokio::test]

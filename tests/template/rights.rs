@@ -148,6 +148,12 @@ async fn what_a_function_does_to_a_table_its_role_allows() {
         &["dispatch", "disclosures", "notify", "batch", "freshness"],
     );
 
+    let died = json!({ "event": "died", "person": COMPLETE });
+    let told = world.nobody().request(reqwest::Method::POST, "/local/population");
+    told.json(&died).send().await.expect(202);
+    world.stack.settle().await.unwrap();
+    assert_allowed(&done(&world), &["population", "dispatch", "notify"]);
+
     // Time for the reports of what was sent.
     world.stack.clock().advance(SignedDuration::from_secs(2)).unwrap();
     world.stack.settle().await.unwrap();
