@@ -65,7 +65,7 @@ const REFERENCE: &str = "sak-blaavann-17";
 const LETTER_ANSWERS: &str = "an answer about letters";
 
 /// Everywhere that a personal value may be, and no more than what the design gives it.
-const BELONGS: [(&str, Kind); 19] = [
+const BELONGS: [(&str, Kind); 20] = [
     ("register.entry.identifier", Kind::Identifier),
     // Of the number that took over, which may have no entry yet.
     ("register.entry.successor.identifier", Kind::Identifier),
