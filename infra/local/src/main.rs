@@ -52,8 +52,8 @@ enum Command {
     Upload(Upload),
     /// Checks that no record of who looked whom up was removed or changed.
     ///
-    /// In a data folder, or in AWS: with the tables' names, and AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-    /// AWS_SESSION_TOKEN in the environment. It reads, and writes nothing.
+    /// In a data folder, or in AWS: with the tables' names, and region, key, secret and session token in the environment
+    /// variables that the AWS CLI knows. It reads, and writes nothing.
     ///
     /// Ends with 0 when all is as it was written, 1 when something is not, 2 when it could not be found out.
     VerifyDisclosures(RecordOfDisclosures),
