@@ -71,7 +71,7 @@ async fn known_persons_named_again_and_again_do_not_hide_the_unknown() {
 #[tokio::test]
 async fn numbers_tried_one_by_one_by_letters_and_by_eligibility_are_the_same_search() {
     let world = World::with(limited(10_000, 100_000, 50)).await;
-    let numbers = unknown(300);
+    let numbers = unknown(400);
     let provider = agency(&world, EBOKS);
     let eligibility = world.provider(EBOKS);
     let (by_letter, by_eligibility) = numbers.split_at(150);
@@ -89,20 +89,18 @@ async fn numbers_tried_one_by_one_by_letters_and_by_eligibility_are_the_same_sea
     // A function tells the others of its last few when it is asked again.
     world.pass(2.seconds()).await;
     letter(&by_letter[0]).send().await.problem(404, "mailbox-not-found");
-    let ask = |person: &str| eligibility.post("/v1/mailboxes/eligibility", &json!({ "person": person }));
+    let mut answered = 0;
     for person in by_eligibility {
-        ask(person).send().await.expect(200);
-        world
-            .stack
-            .clock()
-            .advance(jiff::SignedDuration::from_millis(20))
-            .unwrap();
+        let question = eligibility.post("/v1/mailboxes/eligibility", &json!({ "person": person }));
+        let answer = question.send().await;
+        if answer.status != 200 {
+            wait(answer, "too-many-misses");
+            break;
+        }
+        answered += 1;
+        let clock = world.stack.clock();
+        clock.advance(jiff::SignedDuration::from_millis(20)).unwrap();
     }
-    world.pass(2.seconds()).await;
-    let eligibility = world.provider(EBOKS);
-    let one_more = eligibility.post("/v1/mailboxes/eligibility", &json!({ "person": KNOWN[0] }));
-    one_more.send().await;
-    world.pass(2.seconds()).await;
-    let refused = one_more.send().await;
-    wait(refused, "too-many-misses");
+    // Together three hundred or so: neither way alone is that many.
+    assert!((140..200).contains(&answered), "{answered}");
 }
