@@ -111,8 +111,8 @@ impl Disclosures {
         };
         let kept = self.kept(chain.organisation);
         let mut unkept = None;
-        let mut lock = tokio::time::timeout(PATIENCE, kept.lock()).await;
-        let kept = lock.as_deref_mut().unwrap_or(&mut unkept);
+        let mut slot = tokio::time::timeout(PATIENCE, kept.lock()).await;
+        let kept = slot.as_deref_mut().unwrap_or(&mut unkept);
         for race in 0..MAX_RACES {
             if race > 0 {
                 retry::wait(race, Duration::from_millis(5), Duration::from_millis(200)).await;

@@ -23,6 +23,8 @@ use crate::{
 
 /// How often Lambda calls a function that fails on what it was handed without a queue.
 const REPORT_TRIES: u32 = 3;
+/// How often a record is tried again at the most: no time passes in between, so more would bring nothing else.
+const MOST_TRIES: u32 = 100;
 
 /// A function that reads tables' streams.
 #[async_trait]
@@ -215,7 +217,7 @@ impl Drivers {
         let record = format!("{table} {}", record.sequence_number);
         let times = failures.entry(record.clone()).or_default();
         *times += 1;
-        let over = *times > source.maximum_retries.unwrap_or(3);
+        let over = *times > source.maximum_retries.unwrap_or(3).min(MOST_TRIES);
         if over {
             failures.remove(&record);
         }
