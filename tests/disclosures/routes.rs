@@ -14,8 +14,12 @@ use crate::{KARI, RESERVED, SOFIE, UNKNOWN, look_up, seen, wait};
 const SUPPLIER: &str = "974760673";
 
 /// What tells somebody of a person: all of it is walked below.
-const DISCLOSING: [&str; 5] = [
+const DISCLOSING: [&str; 9] = [
     "/v1/lookups",
+    "/v1/changes",
+    "/rest/v1/personer",
+    "/rest/v2/personer",
+    "/rest/v2/krr/hentEndringer",
     "/v1/letters",
     "/v1/mailboxes",
     "/v1/mailboxes/eligibility",
@@ -23,7 +27,10 @@ const DISCLOSING: [&str; 5] = [
 ];
 
 /// What does not, and why.
-const OTHERS: [(&str, &str); 16] = [
+const OTHERS: [(&str, &str); 19] = [
+    ("/rest/v1/person", "own"),
+    ("/rest/v2/printSertifikat", "tells of nobody"),
+    ("/.well-known/jwks.json", "tells of nobody"),
     ("/v1/me", "own"),
     ("/v1/me/contact", "own"),
     ("/v1/me/contact/confirm", "own"),
@@ -144,6 +151,36 @@ async fn whoever_is_told_of_a_person_in_whatever_way_is_seen_by_that_person() {
         request.send().await.expect(202);
     }
 
+    let persons = json!({ "personidentifikatorer": [SOFIE] });
+    for version in ["v1", "v2"] {
+        let path = format!("/rest/{version}/personer");
+        world.agency().post(&path, &persons).send().await.expect(200);
+        expect(
+            &agency,
+            "Letters and notices to recipients",
+            &["contact", "mailbox"],
+            None,
+        );
+    }
+
+    world.stack.settle().await.unwrap();
+    let follower = world.organisation(AGENCY, &[Scope::ChangesRead, Scope::MailboxRead]);
+    let purpose = "To follow changes in the register";
+    let changes = follower
+        .get("/v1/changes?mine=true&limit=1000")
+        .send()
+        .await
+        .expect(200);
+    expect(&agency, purpose, &["mailbox"], None);
+    let sofie = world.citizen(SOFIE);
+    sofie.put("/v1/me/reservation", &json!({})).send().await.expect(200);
+    sofie.delete("/v1/me/reservation").send().await.expect(200);
+    world.stack.settle().await.unwrap();
+    let from = json!({ "fraEndringsId": changes.body["last"] });
+    let path = "/rest/v2/krr/hentEndringer";
+    follower.post(path, &from).send().await.expect(200);
+    expect(&agency, purpose, &["mailbox"], None);
+
     let purpose = "Tax assessment of 2026";
     let mut order = json!({ "name": "tax.csv", "purpose": purpose });
     send_file(&world, &order).await;
@@ -165,17 +202,18 @@ async fn whoever_is_told_of_a_person_in_whatever_way_is_seen_by_that_person() {
     let of_unknown = seen(&world, UNKNOWN).await;
     assert_eq!(of_unknown.len(), 4, "{of_unknown:#?}");
     assert_eq!(seen(&world, KARI).await, [] as [Value; 0]);
+}
 
-    // A refusal that tells why.
+#[tokio::test]
+async fn a_refusal_that_tells_why_is_on_record() {
+    let world = World::new().await;
     let mailbox = json!({ "person": RESERVED, "address": "somebody#9YDT" });
-    eboks
-        .post("/v1/mailboxes", &mailbox)
-        .send()
-        .await
-        .problem(409, "reserved");
+    let eboks = world.provider(EBOKS);
+    let answer = eboks.post("/v1/mailboxes", &mailbox).send().await;
+    answer.problem(409, "reserved");
     world.stack.settle().await.unwrap();
     let [refused] = seen(&world, RESERVED).await.try_into().unwrap();
-    assert_eq!(refused["organisation"], provider);
+    assert_eq!(refused["organisation"], json!({ "number": EBOKS, "name": "e-Boks" }));
     assert_eq!(
         refused["purpose"],
         "To tell this mailbox provider why it cannot register a mailbox for you"

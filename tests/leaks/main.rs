@@ -86,7 +86,7 @@ const BELONGS: [(&str, Kind); 20] = [
     ("person-disclosures.purpose", Kind::Purpose),
     // An organisation's own name for a letter, by which it knows it again.
     ("letters.reference", Kind::Purpose),
-    ("feed.reference", Kind::Purpose),
+    ("feed.entries.reference", Kind::Purpose),
     (LETTER_ANSWERS, Kind::Purpose),
     // Why a file's persons are looked up, and what the agency calls the matter.
     ("batches.order.purpose", Kind::Purpose),

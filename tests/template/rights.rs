@@ -206,10 +206,10 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
     done(&world);
     let mut earlier = None;
     for (order, follow) in [
-        (json!({ "name": "tax.csv" }), &["batch", "disclosures"][..]),
+        (json!({ "name": "tax.csv" }), &["batch", "disclosures", "dispatch"][..]),
         (
             json!({ "name": "tax.csv", "kind": "letters", "dryRun": true }),
-            &["batch", "disclosures"],
+            &["batch", "disclosures", "dispatch"],
         ),
         // Letters go out at once.
         (
@@ -217,7 +217,7 @@ async fn what_is_done_with_files_the_roles_of_both_functions_allow() {
             &["batch", "disclosures", "dispatch", "notify", "receipts", "freshness"],
         ),
         // Compared with the first, since which somebody has changed.
-        (json!({ "name": "tax.csv" }), &["batch", "disclosures"]),
+        (json!({ "name": "tax.csv" }), &["batch", "disclosures", "dispatch"]),
     ] {
         let mut order = order;
         if order["kind"].is_null() {

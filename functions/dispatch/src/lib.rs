@@ -6,7 +6,7 @@ mod letters;
 mod outbox;
 mod settings;
 
-use std::collections::BTreeSet;
+use std::{collections::HashSet, hash::Hash};
 
 use aws_lambda_events::event::dynamodb;
 use infra_aws::{
@@ -160,9 +160,11 @@ struct ChangeRecord {
     person: PersonKey,
 }
 
-fn each_once<T: Ord + Clone>(records: &[(T, String)]) -> Vec<T> {
-    let once: BTreeSet<_> = records.iter().map(|(what, _)| what.clone()).collect();
-    once.into_iter().collect()
+/// In the order in which they happened.
+fn each_once<T: Eq + Hash + Clone>(records: &[(T, String)]) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let all = records.iter().map(|(what, _)| what);
+    all.filter(|what| seen.insert(*what)).cloned().collect()
 }
 
 /// The records of what could not be fed.

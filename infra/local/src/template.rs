@@ -1002,7 +1002,7 @@ Resources:
         let of = |table: &str| Source::Stream {
             table: table.to_owned(),
         };
-        assert_eq!(streams, [&of("LettersTable"), &of("NoticesTable")]);
+        assert_eq!(streams, [&of("ChangesTable"), &of("LettersTable"), &of("NoticesTable")]);
         assert_eq!(dispatch.schedules.len(), 1);
         let notify = &template.functions["NotifyFunction"];
         assert_eq!(notify.event_sources.len(), 2);
