@@ -164,6 +164,7 @@ async fn whoever_is_told_of_a_person_in_whatever_way_is_seen_by_that_person() {
     }
 
     world.stack.settle().await.unwrap();
+    wait(&world, SignedDuration::from_mins(6));
     let follower = world.organisation(AGENCY, &[Scope::ChangesRead, Scope::MailboxRead]);
     let purpose = "To follow changes in the register";
     let changes = follower

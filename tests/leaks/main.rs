@@ -281,6 +281,15 @@ impl Run {
         self.ask_in_vain(&reused).await.problem(422, "idempotency-key-reused");
         let lookup = json!({ "persons": [OLA, UNKNOWN, PER], "purpose": PURPOSE, "reference": REFERENCE });
         self.ask(&self.agency().post("/v1/lookups", &lookup)).await.expect(200);
+        self.world.stack.settle().await.unwrap();
+        let scopes = [Scope::ChangesRead, Scope::ContactRead, Scope::MailboxRead];
+        let follower = self.world.organisation(AGENCY, &scopes);
+        self.ask(&follower.get("/v1/changes?limit=1000")).await.expect(200);
+        let from = json!({ "fraEndringsId": 0, "merknad": PURPOSE });
+        let path = "/rest/v2/krr/hentEndringer";
+        self.ask(&follower.request(Method::POST, path).json(&from))
+            .await
+            .expect(200);
         let lookup = json!({ "personidentifikatorer": [OLA, UNKNOWN, PER], "merknad": PURPOSE });
         let rest = self.agency().request(Method::POST, "/rest/v2/personer").json(&lookup);
         self.ask(&rest.clone().header("accept", "application/jose"))

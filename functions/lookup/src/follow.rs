@@ -17,13 +17,16 @@ use infra_edge::{
     problem::Problem,
     unavailable::{OrUnavailable as _, not_on_record},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{caller::Machine, directory::Provider, disclosure::purpose, person::PersonKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{App, follower::Role};
 
+/// Whom an organisation has to do with is known a little later than it has looked them up: what is younger is shown by a
+/// later page, so that no change after a look-up is passed over.
+const RELATIONS_KNOWN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 /// How long what DynamoDB left unread is asked for again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -68,13 +71,21 @@ impl Page {
 impl App {
     /// Reads a page, puts on record whom it shows, and reads their entries. None, if nobody has come that far.
     pub(crate) async fn follow(&self, following: Following<'_>, now: Timestamp) -> Result<Option<Page>, Problem> {
-        let head = self.feed.head(FEED).await.or_unavailable()?;
+        let mut head = self.feed.head(FEED).await.or_unavailable()?;
         let after = following.after;
         if after > head {
             return Ok(None);
         }
         let limit = following.limit.into();
         let mut entries: Vec<Numbered<FeedEntry>> = self.feed.after(FEED, after, limit).await.or_unavailable()?;
+        if following.mine {
+            let known = now.checked_sub(RELATIONS_KNOWN_AFTER).unwrap_or(now);
+            let young = entries.iter().position(|Numbered { entry, .. }| entry.at > known);
+            if let Some(young) = young {
+                head = entries[young].sequence - 1;
+                entries.truncate(young);
+            }
+        }
         // The head was read first: what came after it is not passed over if nothing of it was seen.
         let last = entries.last().map_or(head, |entry| entry.sequence);
         entries.retain(|Numbered { entry, .. }| following.role.is_told(entry));
@@ -94,6 +105,7 @@ impl App {
             head: head.max(last),
             providers: self.directory.providers(now).await.or_unavailable()?,
         };
+        metrics::counter!("PersonsFollowed").increment(persons.len() as u64);
         if !persons.is_empty() {
             let disclosure = Disclosure {
                 request: Uuid::new_v4(),
