@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Registration, Status, Successor,
-    transition::providers_concerned,
+    transition::{is_visible, providers_concerned},
 };
 use crate::person::{PersonIdentifier, PersonKey};
 
@@ -135,6 +135,7 @@ fn outcome(holder: Holder<'_>, predecessors: Vec<PersonKey>, status: Status, eve
         status,
     };
     Outcome {
+        is_visible: is_visible(holder.entry, &entry),
         providers: providers_concerned(holder.entry.and_then(Entry::registration), entry.registration()),
         entry,
         change: Change {

@@ -1,6 +1,7 @@
-//! The single rules that deserve a story; and in `model`, all of them in any order.
+//! The single rules that deserve a story; in `visibility`, what others see; and in `model`, all of them in any order.
 
 mod model;
+mod visibility;
 
 use jiff::ToSpan as _;
 

@@ -110,6 +110,9 @@ pub struct Outcome {
     pub notices: Vec<(Channel, Message)>,
     /// Channels with a new address, which gets a verification code.
     pub codes: Vec<Channel>,
+    /// Whether anybody else can see that something changed. Nobody can where there was no registration before and is
+    /// none after: a change told then would say that its reason is another one, such as death.
+    pub is_visible: bool,
 }
 
 /// Why the entry's state does not allow a command.
@@ -195,6 +198,7 @@ impl Draft {
             predecessors: before.map(|entry| entry.predecessors.clone()).unwrap_or_default(),
             status,
         };
+        let is_visible = is_visible(before, &entry);
         Transition::Changed(Box::new(Outcome {
             providers: providers_concerned(before.and_then(Entry::registration), entry.registration()),
             entry,
@@ -206,6 +210,7 @@ impl Draft {
             },
             notices: self.notices,
             codes: self.codes,
+            is_visible,
         }))
     }
 
@@ -553,6 +558,11 @@ pub(super) fn providers_concerned(before: Option<&Registration>, after: Option<&
         .filter(|provider| standing(before, provider) != standing(after, provider))
         .cloned()
         .collect()
+}
+
+/// Whether anybody but the register can tell the entry after a transition from what there was before.
+pub(super) fn is_visible(before: Option<&Entry>, after: &Entry) -> bool {
+    before.and_then(Entry::registration).is_some() || after.registration().is_some()
 }
 
 /// Whether an address will be there after an update.
