@@ -198,7 +198,9 @@ impl Draft {
             predecessors: before.map(|entry| entry.predecessors.clone()).unwrap_or_default(),
             status,
         };
-        let is_visible = is_visible(before, &entry);
+        // A reminder is between the register and the person.
+        let is_reminder = |event: &Event| matches!(event, Event::FreshnessReminded { .. });
+        let is_visible = is_visible(before, &entry) && !self.events.iter().all(is_reminder);
         Transition::Changed(Box::new(Outcome {
             providers: providers_concerned(before.and_then(Entry::registration), entry.registration()),
             entry,

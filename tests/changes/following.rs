@@ -289,3 +289,29 @@ async fn an_agency_may_follow_those_alone_whom_it_has_to_do_with() {
     // Thirteen months later the agency has nothing to do with them any more.
     assert_eq!(mine().await.0, Vec::<String>::new());
 }
+
+/// Nothing that anybody could see has happened: that it happened would tell why the entry is deleted.
+#[tokio::test]
+async fn who_has_left_and_then_dies_is_not_told_of_again() {
+    let world = World::new().await;
+    world.stack.settle().await.unwrap();
+    let agency = world.organisation(AGENCY, &ALL);
+    let before = end_of(&agency).await;
+    let sofie = world.citizen(SOFIE);
+    sofie.delete("/v1/me").send().await.expect(204);
+    let event = json!({ "event": "died", "person": SOFIE });
+    world
+        .nobody()
+        .post("/local/population", &event)
+        .send()
+        .await
+        .expect(202);
+    world.stack.settle().await.unwrap();
+    world.pass(2.minutes()).await;
+    assert_eq!(events(&read_on(&agency, before, 10).await), [&json!(["deleted"])]);
+    // The person's own history knows of both.
+    let history = sofie.get("/v1/me/history").send().await.expect(200).body;
+    let deletions = history["changes"].as_array().unwrap().iter();
+    let deletions = deletions.filter(|change| change["events"] == json!([{ "event": "deleted" }]));
+    assert_eq!(deletions.count(), 2);
+}

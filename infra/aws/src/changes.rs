@@ -2,10 +2,12 @@
 //!
 //! A change is written with the transition that made it, and says that the feed lacks it: it is in the index `unfed`
 //! then, where the tick finds it, until the transaction that gives it its number in the feed.
+//!
+//! What nobody else can see is in the history alone: that an entry which is deleted is deleted once more would tell why.
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{Put, Update},
+    types::{AttributeValue, Put, Update},
 };
 use jiff::Timestamp;
 use mailbox_register::{
@@ -60,6 +62,9 @@ struct Row {
     entry: FeedEntry,
     #[serde(default, rename = "unfedAt")]
     unfed_at: Option<i64>,
+    /// Never gets into the feed.
+    #[serde(default)]
+    hidden: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,8 +89,12 @@ impl Changes {
             let providers = item::attribute("changes", &outcome.providers)?;
             row.insert("providers".to_owned(), providers);
         }
-        row.insert("unfedBucket".to_owned(), number(bucket(person)));
-        row.insert("unfedAt".to_owned(), number(outcome.change.at.as_millisecond()));
+        if outcome.is_visible {
+            row.insert("unfedBucket".to_owned(), number(bucket(person)));
+            row.insert("unfedAt".to_owned(), number(outcome.change.at.as_millisecond()));
+        } else {
+            row.insert("hidden".to_owned(), AttributeValue::Bool(true));
+        }
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(row))
@@ -119,12 +128,15 @@ impl Changes {
             let is_last = rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             for row in rows {
                 let row: Row = item::read("changes", row)?;
+                before = Some(row.entry.version);
+                if row.hidden {
+                    continue;
+                }
                 // They got into the feed in their order: what is older than one that is there is there.
                 if row.unfed_at.is_none() {
                     unfed.reverse();
                     return Ok(unfed);
                 }
-                before = Some(row.entry.version);
                 unfed.push(row.entry);
             }
             if is_last {
