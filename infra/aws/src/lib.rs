@@ -20,6 +20,7 @@ pub mod files;
 mod item;
 pub mod keys;
 pub mod letters;
+mod many;
 pub mod notices;
 pub mod outbox;
 pub mod person_disclosures;

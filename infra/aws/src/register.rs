@@ -9,7 +9,7 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeysAndAttributes, Update},
+    types::{AttributeValue, Update},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -26,15 +26,13 @@ use crate::{
     changes::Changes,
     error::StoreError,
     item::{self, Item, number, text},
-    retry,
+    many, retry,
     transaction::{self, CommitError, Part, Write},
 };
 
 pub use self::reminders::{DueReminder, DueReminders, REMIND_BUCKETS, RemindCursor};
 use self::reminders::{remind_at, remind_bucket};
 
-/// Persons in one `BatchGetItem`, DynamoDB's limit.
-const BATCH: usize = 100;
 /// `BatchGetItem` calls in flight for one request.
 const CONCURRENT_BATCHES: usize = 10;
 /// Tries after another writer was first.
@@ -172,7 +170,7 @@ impl Entries {
         deadline: Instant,
     ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
         let unique: Vec<_> = persons.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
-        let batches: Vec<_> = unique.chunks(BATCH).map(<[PersonKey]>::to_vec).collect();
+        let batches: Vec<_> = unique.chunks(many::MOST).map(<[PersonKey]>::to_vec).collect();
         stream::iter(batches)
             .map(|batch| self.batch(batch, consistent, deadline))
             .buffer_unordered(CONCURRENT_BATCHES)
@@ -192,37 +190,15 @@ impl Entries {
         let keys = persons
             .iter()
             .map(|person| Item::from([("person".to_owned(), text(person.as_str()))]));
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(keys.collect()))
-            .consistent_read(consistent)
-            .build()
-            .map_err(|_| StoreError::Unwritable("register"))?;
-        let mut unread = HashMap::from([(self.table.clone(), keys)]);
-        let mut found = Vec::with_capacity(persons.len());
-        for attempt in 0.. {
-            let batch = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(unread))
-                .send()
-                .await?;
-            for item in batch.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                let Some(AttributeValue::S(key)) = item.get("person") else {
-                    return Err(StoreError::Unreadable("register"));
-                };
-                let key = PersonKey::from_stored(key);
-                found.push((key, item::read("register", item)?));
-            }
-            unread = batch.unprocessed_keys.unwrap_or_default();
-            if unread.is_empty() {
-                return Ok(found);
-            }
-            if Instant::now() >= deadline {
-                break;
-            }
-            retry::wait(attempt, Duration::from_millis(25), Duration::from_millis(800)).await;
-        }
-        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+        let items = many::get(&self.client, &self.table, keys, consistent, deadline).await?;
+        let read = |item: Item| {
+            let Some(AttributeValue::S(key)) = item.get("person") else {
+                return Err(StoreError::Unreadable("register"));
+            };
+            let key = PersonKey::from_stored(key);
+            Ok((key, item::read("register", item)?))
+        };
+        items.into_iter().map(read).collect()
     }
 
     /// Opens a connection before the first request, by a read that finds nothing. Its result does not matter.

@@ -2,16 +2,9 @@
 //!
 //! With it an organisation follows the changes of its own persons, and needs no copy of the register for that.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::{
-    Client,
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, KeysAndAttributes},
-};
+use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{Timestamp, ToSpan as _};
 use mailbox_register::{contact::norwegian_time, organisation::OrganisationNumber, person::PersonKey};
@@ -20,11 +13,9 @@ use tokio::time::Instant;
 use crate::{
     error::StoreError,
     item::{Item, number, text},
-    retry,
+    many,
 };
 
-/// Relations in one `BatchGetItem`, DynamoDB's limit.
-const BATCH: usize = 100;
 /// Relations noted at once: as many connections as a small function can hold.
 const AT_ONCE: usize = 32;
 /// `BatchGetItem` calls in flight for one request.
@@ -110,7 +101,7 @@ impl Relations {
             .map(|person| (key(organisation, person), person.clone()))
             .collect();
         let names: Vec<_> = keys.keys().cloned().collect();
-        let batches: Vec<_> = names.chunks(BATCH).map(<[String]>::to_vec).collect();
+        let batches: Vec<_> = names.chunks(many::MOST).map(<[String]>::to_vec).collect();
         let found: Vec<Vec<String>> = stream::iter(batches)
             .map(|batch| self.batch(batch, now, deadline))
             .buffer_unordered(CONCURRENT_BATCHES)
@@ -127,37 +118,13 @@ impl Relations {
         let keys = names
             .into_iter()
             .map(|name| Item::from([("relation".to_owned(), text(name))]));
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(keys.collect()))
-            .build()
-            .map_err(|_| StoreError::Unwritable("relations"))?;
-        let mut unread = HashMap::from([(self.table.clone(), keys)]);
-        let mut found = Vec::new();
-        for attempt in 0.. {
-            let batch = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(unread))
-                .send()
-                .await?;
-            for row in batch.responses.into_iter().flatten().flat_map(|(_, rows)| rows) {
-                // What has run out may lie there for days.
-                if expires(&row).is_some_and(|at| at > now.as_second())
-                    && let Some(AttributeValue::S(name)) = row.get("relation")
-                {
-                    found.push(name.clone());
-                }
-            }
-            unread = batch.unprocessed_keys.unwrap_or_default();
-            if unread.is_empty() {
-                return Ok(found);
-            }
-            if Instant::now() >= deadline {
-                break;
-            }
-            retry::wait(attempt, Duration::from_millis(25), Duration::from_millis(800)).await;
-        }
-        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+        let rows = many::get(&self.client, &self.table, keys, false, deadline).await?;
+        // What has run out may lie there for days.
+        let known = rows
+            .into_iter()
+            .filter(|row| expires(row).is_some_and(|at| at > now.as_second()));
+        let name = |row: Item| row.get("relation")?.as_s().ok().cloned();
+        Ok(known.filter_map(name).collect())
     }
 }
 

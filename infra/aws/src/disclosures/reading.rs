@@ -2,29 +2,27 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, KeysAndAttributes},
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use jiff::{Timestamp, civil::Date};
 use mailbox_register::{
     disclosure::{Chain, Check, Fault, Head, Lane, Record},
     organisation::OrganisationNumber,
 };
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{
     error::StoreError,
     item::{self, Item, text},
-    retry,
+    many,
 };
 
 /// The index by chain and number.
 const INDEX: &str = "chain";
 /// Records read in one call: a record can be 300 kB, and an answer 16 MB.
 const TOGETHER: i32 = 25;
-/// Tries to read what DynamoDB leaves unread.
-const MAX_TRIES: u32 = 10;
+/// How long what DynamoDB leaves unread is asked for again: nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A chain's head, as of now.
 pub(super) async fn head(client: &Client, table: &str, chain: Chain) -> Result<Option<Head>, StoreError> {
@@ -229,32 +227,10 @@ impl Chains {
         let keys = places
             .iter()
             .map(|place| Item::from([("request".to_owned(), text(place.request.as_str()))]));
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(keys.collect()))
-            .consistent_read(true)
-            .build()
-            .map_err(|_| StoreError::Unwritable("disclosures"))?;
-        let mut unread = HashMap::from([(self.disclosures.clone(), keys)]);
-        let mut found = HashMap::with_capacity(places.len());
-        for attempt in 0..MAX_TRIES {
-            let batch = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(unread))
-                .send()
-                .await?;
-            for row in batch.responses.into_iter().flatten().flat_map(|(_, rows)| rows) {
-                if let Some(AttributeValue::S(request)) = row.get("request") {
-                    found.insert(request.clone(), row);
-                }
-            }
-            unread = batch.unprocessed_keys.unwrap_or_default();
-            if unread.is_empty() {
-                return Ok(found);
-            }
-            retry::wait(attempt, Duration::from_millis(50), Duration::from_secs(5)).await;
-        }
-        Err(StoreError::Unavailable("unprocessed keys".to_owned()))
+        let deadline = Instant::now() + PATIENCE;
+        let rows = many::get(&self.client, &self.disclosures, keys, true, deadline).await?;
+        let by_request = |row: Item| Some((row.get("request")?.as_s().ok()?.clone(), row));
+        Ok(rows.into_iter().filter_map(by_request).collect())
     }
 }
 
