@@ -60,6 +60,14 @@ impl Entry {
         }
     }
 
+    /// The entry as far as anybody but the register may know of it: of whom there never was a registration there is none.
+    pub const fn disclosed(&self) -> Option<&Self> {
+        match &self.status {
+            Status::Deleted(deletion) if deletion.never_registered => None,
+            _ => Some(self),
+        }
+    }
+
     /// What is registered, unless the entry is deleted.
     pub const fn registration(&self) -> Option<&Registration> {
         match &self.status {
@@ -83,13 +91,34 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
-    /// When.
+    /// When. It stays when the entry is deleted once more for another reason: nobody else sees that.
     pub deleted_at: Timestamp,
     /// Why.
     pub reason: DeletionReason,
+    /// Whether there never was a registration. To others this entry is none: such a person's entry comes about by death or
+    /// a replaced number alone, so that to show it were to say why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_registered: bool,
     /// The identifier that took over, where this one was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<Successor>,
+}
+
+impl Deletion {
+    /// The deletion of what was there before.
+    const fn of(before: Option<&Status>, reason: DeletionReason, now: Timestamp) -> Self {
+        let (deleted_at, never_registered) = match before {
+            None => (now, true),
+            Some(Status::Registered(_)) => (now, false),
+            Some(Status::Deleted(before)) => (before.deleted_at, before.never_registered),
+        };
+        Self {
+            deleted_at,
+            reason,
+            never_registered,
+            successor: None,
+        }
+    }
 }
 
 /// The identifier that took over from another. It may have no entry (yet).
@@ -236,7 +265,7 @@ pub enum Ineligible {
 /// # Errors
 /// [`Ineligible`].
 pub fn eligibility(entry: Option<&Entry>, provider: &ProviderId) -> Result<(), Ineligible> {
-    match entry.map(|entry| &entry.status) {
+    match entry.and_then(Entry::disclosed).map(|entry| &entry.status) {
         Some(Status::Deleted(_)) => Err(Ineligible::Deleted),
         Some(Status::Registered(registration)) if registration.is_reserved() => Err(Ineligible::Reserved),
         Some(Status::Registered(registration)) if registration.mailboxes.is_active(provider) => {

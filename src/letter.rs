@@ -238,7 +238,7 @@ impl From<Unreachable> for Failure {
 /// # Errors
 /// [`Unreachable`].
 pub fn channels(entry: Option<&Entry>, legal_notice: bool, now: Timestamp) -> Result<Vec<Channel>, Unreachable> {
-    let registration = match entry.map(|entry| &entry.status) {
+    let registration = match entry.and_then(Entry::disclosed).map(|entry| &entry.status) {
         None => return Err(Unreachable::NotRegistered),
         Some(Status::Deleted(_)) => return Err(Unreachable::Deleted),
         Some(Status::Registered(registration)) => registration,

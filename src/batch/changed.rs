@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     caller::Fields,
     contact::Channel,
-    entry::{Change, Entry, Event, Registration},
+    entry::{Change, Entry, Event, Registration, Status},
 };
 
 /// The names of what has changed since, each once, in the order of the result's columns. `changes` are those of the
@@ -17,7 +17,16 @@ pub fn changed(
     since: Timestamp,
     now: Timestamp,
 ) -> Vec<&'static str> {
-    let registration = entry.and_then(Entry::registration);
+    let Some(entry) = entry.and_then(Entry::disclosed) else {
+        return Vec::new();
+    };
+    if let Status::Deleted(deletion) = &entry.status
+        && deletion.deleted_at <= since
+    {
+        // What the register has heard since of somebody who had left already is nobody's business.
+        return Vec::new();
+    }
+    let registration = entry.registration();
     let happened: Vec<_> = changes
         .iter()
         .filter(|change| change.at > since)
@@ -77,7 +86,7 @@ fn name(event: &Event, registration: Option<&Registration>) -> Option<&'static s
 mod tests {
     use super::*;
     use crate::{
-        entry::{self, Actor, Command, ContactUpdate, Transition, Update},
+        entry::{self, Actor, Command, ContactUpdate, DeletionReason, Transition, Update},
         person::{PersonIdentifier, Population},
     };
 
@@ -134,6 +143,19 @@ mod tests {
         };
         assert!(changed(Some(&entry), &changes, mailbox_only, first, second).is_empty());
         assert_eq!(changed(Some(&entry), &changes, ALL, first, second), ["email"]);
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_death_where_nothing_is_seen_of_it() {
+        let [first, second, third] = ["2026-01-10T10:00:00Z", "2026-02-10T10:00:00Z", "2026-03-10T10:00:00Z"].map(at);
+        let died = || Command::Delete(DeletionReason::PopulationRegister);
+        let now = at("2026-04-01T10:00:00Z");
+        let (unknown, changes) = story(vec![(third, died())]);
+        assert!(changed(Some(&unknown), &changes, ALL, second, now).is_empty());
+        let left = Command::Delete(DeletionReason::OwnWish);
+        let (gone, changes) = story(vec![(first, Command::Reserve), (second, left), (third, died())]);
+        assert_eq!(changed(Some(&gone), &changes, ALL, first, now), ["status"]);
+        assert!(changed(Some(&gone), &changes, ALL, second, now).is_empty());
     }
 
     #[test]

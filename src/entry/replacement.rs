@@ -50,17 +50,17 @@ pub fn replace_identifier(old: Holder<'_>, new: Holder<'_>, now: Timestamp) -> R
         return Err(Refused::Deleted);
     }
     let is_gone = old.entry.is_some_and(Entry::is_out_of_population);
+    let reason = if is_gone {
+        DeletionReason::PopulationRegister
+    } else {
+        DeletionReason::IdentifierReplaced
+    };
     let deletion = Status::Deleted(Deletion {
-        deleted_at: now,
-        reason: if is_gone {
-            DeletionReason::PopulationRegister
-        } else {
-            DeletionReason::IdentifierReplaced
-        },
         successor: Some(Successor {
             key: new.key.clone(),
             identifier: new.identifier.clone(),
         }),
+        ..Deletion::of(old.entry.map(|entry| &entry.status), reason, now)
     });
     Ok(Some(Replacement {
         old: outcome(old, own_predecessors(old), deletion, Event::Deleted, now),
@@ -87,18 +87,17 @@ fn moved(old: Option<&Entry>, new: Holder<'_>, now: Timestamp) -> Option<(Status
     let status = match (old.map(|entry| &entry.status), present) {
         (None, None) => return None,
         (Some(Status::Deleted(deletion)), _) if deletion.reason == DeletionReason::PopulationRegister => {
-            let deletion = Deletion {
-                deleted_at: now,
-                ..deletion.clone()
-            };
+            let deletion = Deletion::of(present, deletion.reason, now);
             return Some((Status::Deleted(deletion), Event::Deleted));
         }
         (Some(Status::Registered(moving)), Some(Status::Registered(present))) => {
             Status::Registered(Box::new(merged(present, moving)))
         }
-        // Whoever left under the new number by own wish is no other person than the one who is moved; whoever left under
-        // the old one has left by the new one as well, and may come back by it.
-        (Some(moving @ Status::Registered(_)), _) | (Some(moving), None) => moving.clone(),
+        // Whoever left under the new number by own wish is no other person than the one who is moved.
+        (Some(moving @ Status::Registered(_)), _) => moving.clone(),
+        // Whoever left under the old number has left by the new one as well, and may come back by it. Nobody has seen a
+        // registration there.
+        (Some(Status::Deleted(deletion)), None) => Status::Deleted(Deletion::of(None, deletion.reason, now)),
         // Nothing moves, but the number's history is the person's.
         (_, Some(present)) => present.clone(),
     };

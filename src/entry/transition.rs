@@ -534,11 +534,7 @@ impl Draft {
                 registration.email.iter().for_each(|email| effects.tell_former(email));
                 self.notices.extend(effects.notices);
             }
-            self.status = Some(Status::Deleted(Deletion {
-                deleted_at: self.now,
-                reason,
-                successor: None,
-            }));
+            self.status = Some(Status::Deleted(Deletion::of(self.status.as_ref(), reason, self.now)));
             self.events.push(Event::Deleted);
         }
     }

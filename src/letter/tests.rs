@@ -120,6 +120,12 @@ fn whoever_is_not_there_is_not_reached() {
     assert_eq!(channels(Some(&bare), false, now()), Err(Unreachable::NoDetails));
     let gone = after(Some(&bare), Command::Delete(DeletionReason::PopulationRegister), now());
     assert_eq!(channels(Some(&gone), false, now()), Err(Unreachable::Deleted));
+    // Nobody learns of a letter that somebody has died who never was in the register.
+    let unknown_dead = after(None, Command::Delete(DeletionReason::PopulationRegister), now());
+    assert_eq!(
+        channels(Some(&unknown_dead), false, now()),
+        Err(Unreachable::NotRegistered)
+    );
 }
 
 #[test]

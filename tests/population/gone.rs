@@ -74,29 +74,56 @@ async fn a_provider_that_has_not_heard_of_it_brings_nobody_in() {
     let mailbox = json!({ "person": UNKNOWN, "address": "jonas.lie#9YDT" });
     let late = world.provider(EBOKS).post("/v1/mailboxes", &mailbox).send().await;
     late.problem(409, "deleted");
-    assert_eq!(look_up(&world, &[UNKNOWN]).await[0]["status"], "deleted");
+    assert_eq!(look_up(&world, &[UNKNOWN]).await[0]["status"], "not-registered");
     // Of somebody who has left the country and was never here nothing is kept.
     tell_and_settle(&world, &emigrated(OLA)).await;
     assert_eq!(look_up(&world, &[OLA]).await[0]["status"], "not-registered");
 }
 
+/// `deleted` is what becomes of a registration. Of whom there was none, it would say that the person has died.
+#[tokio::test]
+async fn a_death_changes_nothing_that_others_see_of_somebody_who_was_never_here() {
+    let world = World::new().await;
+    let about = json!({ "person": UNKNOWN });
+    let seen = async |reference: &str| {
+        let found = look_up(&world, &[UNKNOWN]).await;
+        let letter = announce(&world, UNKNOWN, reference).await;
+        let told = announcer(&world).get(&letter).send().await.expect(200);
+        let unreachable = told.body["unreachable"].clone();
+        assert_eq!(unreachable["reason"], "not-registered", "{}", told.body);
+        let eligible = world.provider(EBOKS).post("/v1/mailboxes/eligibility", &about);
+        let eligible = eligible.send().await.expect(200).body;
+        let me = world.citizen(UNKNOWN).get("/v1/me").send().await.expect(200);
+        (found, unreachable, eligible, me.etag(), me.body)
+    };
+    let before = seen("case-1").await;
+    tell_and_settle(&world, &died(UNKNOWN)).await;
+    assert_eq!(seen("case-2").await, before);
+    // Nor does the number that takes over say it.
+    tell_and_settle(&world, &replaced(UNKNOWN, OLA)).await;
+    assert_eq!(seen("case-3").await, before);
+    assert_eq!(look_up(&world, &[OLA]).await[0]["status"], "not-registered");
+}
+
 #[tokio::test]
 async fn the_dead_stay_dead_in_whatever_order_it_is_told() {
+    // And whether Ola's number ever had a registration that others saw.
     let orders = [
-        vec![died(KARI), replaced(KARI, OLA)],
-        vec![replaced(KARI, OLA), died(KARI)],
-        vec![died(OLA), replaced(KARI, OLA)],
-        vec![replaced(KARI, OLA), died(OLA), replaced(KARI, OLA)],
-        vec![replaced(OLA, D_NUMBER), replaced(KARI, OLA), died(KARI)],
+        (vec![died(KARI), replaced(KARI, OLA)], false),
+        (vec![replaced(KARI, OLA), died(KARI)], true),
+        (vec![died(OLA), replaced(KARI, OLA)], false),
+        (vec![replaced(KARI, OLA), died(OLA), replaced(KARI, OLA)], true),
+        (vec![replaced(OLA, D_NUMBER), replaced(KARI, OLA), died(KARI)], false),
     ];
-    for order in orders {
+    for (order, was_seen) in orders {
         let world = World::new().await;
         for event in &order {
             tell_and_settle(&world, event).await;
         }
-        for person in [KARI, OLA] {
+        let olas = if was_seen { "deleted" } else { "not-registered" };
+        for (person, status) in [(KARI, "deleted"), (OLA, olas)] {
             let found = look_up(&world, &[person]).await;
-            assert_eq!(found[0]["status"], "deleted", "{order:?}");
+            assert_eq!(found[0]["status"], status, "{order:?}");
             let mailbox = json!({ "person": person, "address": "kari.nordmann#9YDT" });
             let late = world.provider(DIGIPOST).post("/v1/mailboxes", &mailbox).send().await;
             late.problem(409, "deleted");

@@ -199,7 +199,7 @@ impl App {
         let entry = stored.as_ref().map(|stored| &stored.entry);
         let is_known = match role {
             Role::Provider(provider) => has_mailbox(entry, provider),
-            Role::Agency => entry.is_some(),
+            Role::Agency => entry.and_then(Entry::disclosed).is_some(),
         };
         if !is_known {
             self.limiter.missed(machine.organisation, 1, now).await;

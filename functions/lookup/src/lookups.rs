@@ -183,11 +183,18 @@ impl Found {
 }
 
 /// How many persons are not in the register, each counted once.
-fn missing<V>(keys: &[PersonKey], entries: &HashMap<PersonKey, V>) -> usize {
-    let missing = keys.iter().filter(|key| !entries.contains_key(*key));
+fn missing(keys: &[PersonKey], entries: &HashMap<PersonKey, Stored>) -> usize {
+    let missing = keys.iter().filter(|key| !is_found(key, entries));
     missing.collect::<HashSet<_>>().len()
 }
 
-fn found<V>(keys: &[PersonKey], entries: &HashMap<PersonKey, V>) -> usize {
-    keys.iter().filter(|key| entries.contains_key(*key)).count()
+fn found(keys: &[PersonKey], entries: &HashMap<PersonKey, Stored>) -> usize {
+    keys.iter().filter(|key| is_found(key, entries)).count()
+}
+
+/// Whether the answer has anything of a person.
+fn is_found(key: &PersonKey, entries: &HashMap<PersonKey, Stored>) -> bool {
+    entries
+        .get(key)
+        .is_some_and(|stored| stored.entry.disclosed().is_some())
 }

@@ -77,7 +77,7 @@ impl App {
                 };
                 return Ok(Done::nothing(answer(&step)));
             };
-            let version = entry.map_or(0, |entry| entry.version);
+            let version = view::version(before.as_ref());
             if order.if_match.is_some_and(|if_match| !if_match.admits(version)) {
                 return Err(Kind::PreconditionFailed.into());
             }

@@ -17,7 +17,7 @@ use infra_edge::{
 use mailbox_register::{
     caller::Machine,
     disclosure::purpose,
-    entry::{self, Actor, Command, Ineligible, Registering},
+    entry::{self, Actor, Command, Entry, Ineligible, Registering},
     mailbox::{Certificate, MailboxAddress, ProviderId},
     person::{PersonIdentifier, PersonKey, Population},
     usage::Ask,
@@ -79,10 +79,11 @@ pub(crate) async fn eligibility(
     let admitted = app.limiter.admit(organisation, limits, Ask::LookUp(1), now).await?;
     app.on_record(&machine, purpose::ELIGIBILITY, &key).await?;
     let stored = app.register.entries().one(&key).await.or_unavailable()?;
-    if stored.is_none() {
+    let entry = stored.as_ref().map(|stored| &stored.entry);
+    if entry.and_then(Entry::disclosed).is_none() {
         app.limiter.missed(organisation, 1, now).await;
     }
-    let reason = entry::eligibility(stored.as_ref().map(|stored| &stored.entry), &provider.id).err();
+    let reason = entry::eligibility(entry, &provider.id).err();
     let eligible = reason.is_none();
     Ok(admitted.on(Json(Eligibility { eligible, reason }).into_response()))
 }

@@ -118,7 +118,9 @@ pub(crate) fn own_entry(stored: Option<&Stored>, citizen: &Citizen, providers: &
 
 /// The entry's version; 0 for a person who is not in the register.
 pub(crate) fn version(stored: Option<&Stored>) -> u64 {
-    stored.map_or(0, |stored| stored.entry.version)
+    stored
+        .and_then(|stored| stored.entry.disclosed())
+        .map_or(0, |entry| entry.version)
 }
 
 /// An answer without a body.

@@ -109,7 +109,7 @@ pub struct ActiveMailboxView<'a> {
 /// An entry to be shown, and what is known of it besides.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
-    /// The entry; none for a person who is not in the register.
+    /// The entry; none for a person who is not in the register. What others may not know of is shown as none.
     pub entry: Option<&'a Entry>,
     /// Whether another person has the same e-mail.
     pub email_shared: bool,
@@ -141,7 +141,7 @@ impl<'a> Shown<'a> {
             .and_then(|registration| registration.mailboxes.active());
         PersonView {
             person,
-            status: match self.entry.map(|entry| &entry.status) {
+            status: match self.entry.and_then(Entry::disclosed).map(|entry| &entry.status) {
                 Some(Status::Registered(_)) => RegisterStatus::Registered,
                 Some(Status::Deleted(_)) => RegisterStatus::Deleted,
                 None => RegisterStatus::NotRegistered,

@@ -33,6 +33,70 @@ fn a_death_is_not_seen_where_there_was_no_registration() {
 }
 
 #[test]
+fn whoever_died_without_a_registration_is_to_others_nobody_and_stays_out() {
+    let unknown_dead = after([died()]).entry;
+    assert_eq!(unknown_dead.disclosed(), None);
+    assert_eq!(eligibility(Some(&unknown_dead), &provider(0)), Ok(()));
+    assert_eq!(run(Some(&unknown_dead), registering(0)), Err(Refused::Deleted));
+    let known_dead = after([registering(0), died()]).entry;
+    assert_eq!(known_dead.disclosed(), Some(&known_dead));
+    assert_eq!(eligibility(Some(&known_dead), &provider(0)), Err(Ineligible::Deleted));
+}
+
+#[test]
+fn whoever_left_is_seen_as_deleted_since_then_whatever_the_register_hears_later() {
+    let gone = after([registering(0), left()]).entry;
+    let dead = changed_after(2, &gone, died()).entry;
+    let deletion = |entry: &Entry| match &entry.status {
+        Status::Deleted(deletion) => deletion.clone(),
+        Status::Registered(_) => panic!("the entry is deleted"),
+    };
+    let expected = Deletion {
+        reason: DeletionReason::PopulationRegister,
+        ..deletion(&gone)
+    };
+    assert_eq!(deletion(&dead), expected);
+    // So too where the number has given way.
+    let (mut old, mut new) = (d_number(Some(dead)), new_number(None));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    assert_eq!(deletion(&old.entry.unwrap()).deleted_at, start());
+}
+
+#[test]
+fn a_number_by_which_nobody_was_registered_is_to_others_none_after_a_replacement() {
+    let registered = || Some(after([registering(0)]).entry);
+    let gone = || Some(after([registering(0), left()]).entry);
+    let known_dead = || Some(after([registering(0), died()]).entry);
+    let unknown_dead = || Some(after([died()]).entry);
+    let is_seen = |number: &Number| number.entry.as_ref().is_some_and(|entry| entry.disclosed().is_some());
+    for (before, present) in [
+        (None, None),
+        (None, registered()),
+        (None, unknown_dead()),
+        (unknown_dead(), None),
+        (unknown_dead(), registered()),
+        (unknown_dead(), gone()),
+        (registered(), unknown_dead()),
+        (gone(), None),
+        (gone(), unknown_dead()),
+        (known_dead(), None),
+        (known_dead(), unknown_dead()),
+    ] {
+        let (mut old, mut new) = (d_number(before), new_number(present));
+        let seen = (is_seen(&old), is_seen(&new));
+        assert_eq!(replace(&mut old, &mut new), Ok(true));
+        assert_eq!((is_seen(&old), is_seen(&new)), seen);
+        assert!(!old.is_registered());
+    }
+    // Whoever comes back by the new number, and leaves, has been seen there.
+    let (mut old, mut new) = (d_number(gone()), new_number(None));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    let back = changed_after(0, &new.entry.unwrap(), contact(Update::Keep, Update::Set(mobile(0))));
+    let left_again = changed_after(1, &back.entry, left());
+    assert!(left_again.is_visible && left_again.entry.disclosed().is_some());
+}
+
+#[test]
 fn a_replacement_is_seen_where_something_is_or_was_registered() {
     let registered = || Some(after([registering(0)]).entry);
     let gone = || Some(after([registering(0), left()]).entry);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mailbox_register::{
     caller::Parts,
     contact::ContactPoint,
-    entry::{Registration, Status},
+    entry::{Entry, Registration, Status},
     language::Language,
     mailbox::{Certificate, Mailbox},
     organisation::OrganisationNumber,
@@ -178,7 +178,7 @@ impl<'a> Person<'a> {
             reserved: registration.is_some_and(Registration::is_reserved).into(),
             reserved_at,
             reservation_updated_at: reserved_at,
-            status: match shown.entry.map(|entry| &entry.status) {
+            status: match shown.entry.and_then(Entry::disclosed).map(|entry| &entry.status) {
                 Some(Status::Registered(_)) => PersonStatus::Registered,
                 Some(Status::Deleted(_)) => PersonStatus::Deleted,
                 None => PersonStatus::NotRegistered,
