@@ -320,6 +320,23 @@ impl Mailboxes {
         }
     }
 
+    /// Takes in what there is under a former identifier, unless there is a mailbox or a choice here. Who has withdrawn the
+    /// choice here has meant that too: no mailbox that comes in is active then.
+    pub(crate) fn take_in(&mut self, moving: Self) {
+        if self.registered().next().is_some() || self.pending.is_some() {
+            return;
+        }
+        let before = std::mem::replace(self, moving);
+        if let Some(at) = before.withdrawn_at {
+            self.withdraw(at);
+        }
+        for (provider, at) in before.closed {
+            if self.of(&provider).is_none() {
+                self.closed.insert(provider, at);
+            }
+        }
+    }
+
     /// Takes the provider's mailbox away.
     pub(crate) fn close(&mut self, provider: &ProviderId, now: Timestamp) {
         if self.is_active(provider) {

@@ -115,9 +115,7 @@ fn merged(present: &Registration, moving: &Registration) -> Registration {
         merged.language = moving.language;
         merged.language_updated_at = moving.language_updated_at;
     }
-    if merged.mailboxes.registered().next().is_none() && merged.mailboxes.pending().is_none() {
-        merged.mailboxes = moving.mailboxes;
-    }
+    merged.mailboxes.take_in(moving.mailboxes);
     merged
 }
 

@@ -493,6 +493,35 @@ fn what_was_registered_under_the_new_identifier_stays() {
 }
 
 #[test]
+fn a_choice_withdrawn_by_the_new_number_is_withdrawn_for_what_moves_to_it() {
+    let with_both = after([registering(0), Command::Choose(provider(1))]).entry;
+    let withdrawn = after([Command::Choose(provider(2)), Command::Withdraw]).entry;
+    let (mut old, mut new) = (d_number(Some(with_both)), new_number(Some(withdrawn)));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    let moved = new.entry.unwrap();
+    let mailboxes = &moved.registration().unwrap().mailboxes;
+    assert_eq!((mailboxes.active(), mailboxes.pending()), (None, None));
+    let mailbox = mailboxes.of(&provider(0)).unwrap();
+    assert_eq!((mailbox.confirmed_by, mailboxes.has_room()), (None, false));
+    // A new mailbox does not become the active one either, until the person chooses.
+    let with_another = changed_after(0, &moved, registering(1)).entry;
+    assert_eq!(with_another.registration().unwrap().mailboxes.active(), None);
+    let chosen = changed_after(0, &with_another, Command::Choose(provider(0))).entry;
+    assert!(chosen.registration().unwrap().mailboxes.is_active(&provider(0)));
+}
+
+#[test]
+fn a_mailbox_closed_under_the_new_number_stays_closed_when_others_move_to_it() {
+    let present = after([registering(1), Command::CloseMailbox(provider(1))]).entry;
+    let (mut old, mut new) = (d_number(Some(after([registering(0)]).entry)), new_number(Some(present)));
+    assert_eq!(replace(&mut old, &mut new), Ok(true));
+    let moved = new.entry.unwrap();
+    assert!(moved.registration().unwrap().mailboxes.is_active(&provider(0)));
+    let again = run(Some(&moved), Command::CloseMailbox(provider(1)));
+    assert_eq!(again, Ok(Transition::Unchanged));
+}
+
+#[test]
 fn whoever_is_out_of_the_population_by_one_number_is_so_by_both() {
     let registered = || Some(after([registering(0)]).entry);
     let gone = || Some(after([registering(0), Command::Delete(DeletionReason::PopulationRegister)]).entry);
