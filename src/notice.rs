@@ -26,6 +26,8 @@ pub use state::{Failure, State};
 
 /// A notice that did not get out this long after it was due expires.
 pub const DEADLINE: SignedDuration = SignedDuration::from_hours(72);
+/// A reminder that contact details go stale two months later is worth sending for this long.
+pub const REMINDER_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long a worker may hold a notice before another may take it.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a call to a provider can last, its answer stored; after that it is not known what became of it.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::DEADLINE;
+use super::{DEADLINE, REMINDER_LIFETIME};
 use crate::{
     code::{CODE_LIFETIME, Challenge, IssuedFor},
     contact::Address,
@@ -68,10 +68,9 @@ impl Message {
         match self {
             // Of no use once it has run out.
             Self::Code { .. } => CODE_LIFETIME,
-            Self::MailboxChosen { .. }
-            | Self::AddressChanged { .. }
-            | Self::Letter { .. }
-            | Self::FreshnessReminder => DEADLINE,
+            // Nobody reminds again, and the address is fresh for a month more even then.
+            Self::FreshnessReminder => REMINDER_LIFETIME,
+            Self::MailboxChosen { .. } | Self::AddressChanged { .. } | Self::Letter { .. } => DEADLINE,
         }
     }
 

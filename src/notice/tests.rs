@@ -1,8 +1,10 @@
+use jiff::ToSpan as _;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     code::{CODE_LIFETIME, Challenge},
+    contact::{FRESH_MONTHS, REMINDER_MONTHS, norwegian_time},
     letter::LetterId,
 };
 
@@ -283,6 +285,28 @@ fn a_notice_that_moves_to_the_other_channel_is_the_same_notice() {
     assert_eq!((moved.id, moved.channel), (claimed.id, Channel::Sms));
     assert_eq!(moved.wake_at(), Some("2026-03-02T08:00:00Z".parse().unwrap()));
     assert_eq!(moved.deadline, claimed.deadline);
+}
+
+#[test]
+fn a_reminder_of_freshness_outlasts_weeks_in_which_nothing_goes_out_and_ends_while_the_address_is_fresh() {
+    let reminder = Notice::new(
+        NoticeId(Uuid::from_u128(6)),
+        PersonKey::from_stored("v1#x"),
+        Channel::Email,
+        Message::FreshnessReminder,
+        start(),
+    );
+    let weeks_later = later(start(), SignedDuration::from_hours(21 * 24));
+    assert!(matches!(reminder.wake(weeks_later, REQUEUE), Wake::Enqueue(_)));
+    let at_last = reminder.claim(weeks_later, worker()).unwrap();
+    assert!(at_last.sending(weeks_later).is_some());
+    let Wake::Settle(over) = reminder.wake(reminder.deadline, REQUEUE) else {
+        panic!("it is too late");
+    };
+    assert_eq!(over.state.name(), "expired");
+    let verified = start().to_zoned(norwegian_time()).checked_sub(REMINDER_MONTHS.months());
+    let stale_at = verified.unwrap().checked_add(FRESH_MONTHS.months()).unwrap();
+    assert!(reminder.deadline < stale_at.timestamp());
 }
 
 #[test]
