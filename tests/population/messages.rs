@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stories::{World, start_of_time};
 use uuid::Uuid;
 
-use crate::{KARI, died, look_up, tell, tell_and_settle};
+use crate::{D_NUMBER, KARI, died, look_up, tell, tell_and_settle};
 
 const QUEUE: &str = "PopulationQueue";
 const DEAD_LETTERS: &str = "PopulationDeadLetters";
@@ -40,10 +40,13 @@ async fn put(world: &World, body: &str) {
     send.send().await.unwrap();
 }
 
-/// A message about a person, sealed for the event `id`.
+/// A message about a person's death, sealed for the event `id`.
 async fn sealed(world: &World, id: Uuid, person: &str, population: Population) -> Value {
     let person = PersonIdentifier::parse(person, population).unwrap();
-    let event = PopulationEvent::Died { person };
+    sealed_event(world, id, PopulationEvent::Died { person }).await
+}
+
+async fn sealed_event(world: &World, id: Uuid, event: PopulationEvent<PersonIdentifier>) -> Value {
     let kms = world.stack.kms().client();
     let message = PopulationMessage::seal(&kms, "PopulationKey", (id, start_of_time()), &event);
     serde_json::to_value(message.await.unwrap()).unwrap()
@@ -79,6 +82,8 @@ async fn what_cannot_be_read_is_set_aside_and_keeps_nobody_waiting() {
         altered("person", json!("?")),
         // Sealed for another event.
         altered("id", json!(Uuid::new_v4())),
+        // Sealed for another kind of event.
+        altered("event", json!("emigrated")),
         // Somebody whom this register does not hold.
         sealed(&world, id, "02013299903", Population::Real).await.to_string(),
     ];
@@ -94,6 +99,29 @@ async fn what_cannot_be_read_is_set_aside_and_keeps_nobody_waiting() {
     let mut expected = bad.to_vec();
     expected.sort();
     assert_eq!(set_aside, expected);
+}
+
+#[tokio::test]
+async fn a_replacement_cannot_be_turned_round_nor_made_a_death() {
+    let world = World::new().await;
+    let number = |text| PersonIdentifier::parse(text, Population::Synthetic).unwrap();
+    let (old, new) = (number(D_NUMBER), number(KARI));
+    let replacement = PopulationEvent::IdentifierReplaced { old, new };
+    let good = sealed_event(&world, Uuid::new_v4(), replacement).await;
+    let (mut turned, mut death) = (good.clone(), good.clone());
+    turned["old"] = good["new"].clone();
+    turned["new"] = good["old"].clone();
+    death["event"] = json!("died");
+    death["person"] = good["new"].clone();
+    for field in ["old", "new"] {
+        death.as_object_mut().unwrap().remove(field);
+    }
+    for bad in [turned, death] {
+        put(&world, &bad.to_string()).await;
+    }
+    world.stack.settle().await.unwrap();
+    assert_eq!(waiting(&world, DEAD_LETTERS).await.len(), 2);
+    assert_eq!(look_up(&world, &[KARI]).await[0]["status"], "registered");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl<P> PopulationEvent<P> {
     }
 }
 
-/// A message: identifiers are sealed by a KMS key, in base64, each for this event alone.
+/// A message: identifiers are sealed by a KMS key, in base64, each for this event, its kind and the field alone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PopulationMessage {
     /// The event's identity. Random, so that it says nothing of the person.
@@ -76,18 +76,20 @@ impl PopulationMessage {
         (id, at): (Uuid, Timestamp),
         event: &PopulationEvent<PersonIdentifier>,
     ) -> Result<Self, StoreError> {
-        let name = id.to_string();
-        let seal = async |person: &PersonIdentifier| keys::seal(client, key, &context(&name), person.as_str()).await;
+        let (id_of_event, name) = (id.to_string(), event.name());
+        let seal = async |role, person: &PersonIdentifier| {
+            keys::seal(client, key, &context(&id_of_event, name, role), person.as_str()).await
+        };
         let event = match event {
             PopulationEvent::IdentifierReplaced { old, new } => PopulationEvent::IdentifierReplaced {
-                old: seal(old).await?,
-                new: seal(new).await?,
+                old: seal("old", old).await?,
+                new: seal("new", new).await?,
             },
             PopulationEvent::Died { person } => PopulationEvent::Died {
-                person: seal(person).await?,
+                person: seal("person", person).await?,
             },
             PopulationEvent::Emigrated { person } => PopulationEvent::Emigrated {
-                person: seal(person).await?,
+                person: seal("person", person).await?,
             },
         };
         Ok(Self { id, at, event })
@@ -103,27 +105,28 @@ impl PopulationMessage {
         key: &str,
         population: Population,
     ) -> Result<PopulationEvent<PersonIdentifier>, Unreadable> {
-        let name = self.id.to_string();
-        let open = async |sealed: &str| {
-            let opened = keys::open(client, key, &context(&name), sealed).await?;
+        let (id, name) = (self.id.to_string(), self.event.name());
+        let open = async |role, sealed: &str| {
+            let opened = keys::open(client, key, &context(&id, name, role), sealed).await?;
             PersonIdentifier::parse(&opened, population).map_err(|_| Unreadable::Identifier)
         };
         Ok(match &self.event {
             PopulationEvent::IdentifierReplaced { old, new } => PopulationEvent::IdentifierReplaced {
-                old: open(old).await?,
-                new: open(new).await?,
+                old: open("old", old).await?,
+                new: open("new", new).await?,
             },
             PopulationEvent::Died { person } => PopulationEvent::Died {
-                person: open(person).await?,
+                person: open("person", person).await?,
             },
             PopulationEvent::Emigrated { person } => PopulationEvent::Emigrated {
-                person: open(person).await?,
+                person: open("person", person).await?,
             },
         })
     }
 }
 
-/// What is sealed for one event opens in no other.
-const fn context(id: &str) -> [(&'static str, &str); 2] {
-    [("purpose", "population"), ("event", id)]
+/// What is sealed opens in no other event, nor as another kind of event or in another role: nobody who writes to the queue alone
+/// makes a death of a departure, or turns a replacement round.
+const fn context<'a>(id: &'a str, name: &'a str, role: &'a str) -> [(&'static str, &'a str); 4] {
+    [("purpose", "population"), ("event", id), ("kind", name), ("role", role)]
 }
