@@ -3,7 +3,8 @@
 //! Two limits are of pace: persons in a minute, and in a day. Whoever has more to ask for sends a file. The third is of
 //! aim: of those asked for in an hour, only so many in a hundred may be unknown to the register. A list of recipients
 //! finds nearly all of them; of numbers made up by their rule and their check digits, four in five are nobody's.
-//! Letters are known by the third alone: each is told to the person it finds, so that their number is no secret search.
+//! Letters and mailboxes are known by the third alone: what is done to a person who is found does not stay hidden from the
+//! person, so that their number is no secret search.
 //!
 //! Windows go by the clock: the minute, the hour, and the day from midnight to midnight in Norway.
 
@@ -102,8 +103,8 @@ impl Limits {
 pub enum Ask {
     /// So many persons' entries, or what may be done with them.
     LookUp(u32),
-    /// Whether the person of a letter can be told of it.
-    Letter,
+    /// To do something to one person that only some can have done to them: announce a letter, register or close a mailbox.
+    Action,
 }
 
 impl Ask {
@@ -124,7 +125,7 @@ impl Ask {
                     missed: 0,
                 }
             }
-            Self::Letter => Counts {
+            Self::Action => Counts {
                 asked: 1,
                 ..Counts::default()
             },
@@ -139,7 +140,7 @@ pub struct Counts {
     pub minute: i64,
     /// Persons looked up in the day.
     pub day: i64,
-    /// Persons asked for in the hour, by letters too.
+    /// Persons asked for in the hour, by actions too.
     pub asked: i64,
     /// Those among them who are not in the register.
     pub missed: i64,

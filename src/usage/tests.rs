@@ -69,8 +69,8 @@ fn whoever_asks_too_fast_waits_for_the_next_minute_and_for_the_next_day() {
     };
     let day = limits.judge(&counts, Ask::LookUp(101), morning()).unwrap_err();
     assert_eq!((day.reason, day.wait), (Reason::Day, 15 * 3600 - 12));
-    // Letters are no look-ups.
-    limits.judge(&looked_up(1500), Ask::Letter, morning()).unwrap();
+    // Letters and mailboxes are no look-ups.
+    limits.judge(&looked_up(1500), Ask::Action, morning()).unwrap();
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn more_than_a_whole_window_holds_is_never_answered() {
 }
 
 #[test]
-fn too_many_unknown_persons_end_the_hour_for_look_ups_and_letters() {
+fn too_many_unknown_persons_end_the_hour_for_look_ups_and_actions() {
     let limits = limits(100_000, 100_000, 20);
     let counts = |asked, missed| Counts {
         asked,
@@ -94,7 +94,7 @@ fn too_many_unknown_persons_end_the_hour_for_look_ups_and_letters() {
     for fine in [counts(299, 299), counts(300, 60), counts(10_000, 2000)] {
         limits.judge(&fine, Ask::LookUp(1000), morning()).unwrap();
     }
-    for ask in [Ask::LookUp(1), Ask::Letter] {
+    for ask in [Ask::LookUp(1), Ask::Action] {
         let refused = limits.judge(&counts(300, 61), ask, morning()).unwrap_err();
         assert_eq!((refused.reason, refused.wait), (Reason::Misses, 3600 - 12));
     }
@@ -102,7 +102,7 @@ fn too_many_unknown_persons_end_the_hour_for_look_ups_and_letters() {
         miss_percent: Percent(100),
         ..limits
     };
-    lenient.judge(&counts(9000, 9000), Ask::Letter, morning()).unwrap();
+    lenient.judge(&counts(9000, 9000), Ask::Action, morning()).unwrap();
 }
 
 #[test]

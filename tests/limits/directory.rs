@@ -75,3 +75,17 @@ async fn a_provider_has_its_own_limits() {
     }
     wait(ask(DIGIPOST, &numbers[2]).await, "rate-limited");
 }
+
+#[tokio::test]
+async fn a_provider_that_tidies_up_may_have_leave_to_err() {
+    let world = World::with(limited(10, 100, 50)).await;
+    give(&world, "provider", "e-boks", json!({ "missPercent": 100 })).await;
+    let provider = world.provider(EBOKS);
+    for person in unknown(310) {
+        let close = provider.post("/v1/mailboxes/close", &json!({ "person": person }));
+        close.send().await.problem(404, "mailbox-not-found");
+    }
+    world.pass(1.minute()).await;
+    let mailbox = json!({ "person": unknown(1)[0], "address": "somebody#9YDT" });
+    provider.post("/v1/mailboxes", &mailbox).send().await.expect(201);
+}

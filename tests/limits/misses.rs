@@ -2,9 +2,12 @@
 
 use jiff::ToSpan as _;
 use serde_json::json;
-use stories::{AGENCY, EBOKS, World};
+use stories::{AGENCY, DIGIPOST, EBOKS, World};
 
 use crate::scene::{KNOWN, OTHER_AGENCY, agency, left, limited, look_up, unknown, wait};
+
+/// Somebody who is reserved.
+const RESERVED: &str = "10915596784";
 
 #[tokio::test]
 async fn a_list_of_made_up_numbers_is_the_last_for_this_hour() {
@@ -103,4 +106,56 @@ async fn numbers_tried_one_by_one_by_letters_and_by_eligibility_are_the_same_sea
     }
     // Together three hundred or so: neither way alone is that many.
     assert!((140..200).contains(&answered), "{answered}");
+}
+
+#[tokio::test]
+async fn whoever_tries_numbers_by_mailboxes_is_stopped_too() {
+    let world = World::with(limited(10, 100, 50)).await;
+    let numbers = unknown(300);
+    let provider = world.provider(EBOKS);
+    let register = |person: &str| {
+        let mailbox = json!({ "person": person, "address": "somebody#9YDT" });
+        provider.post("/v1/mailboxes", &mailbox)
+    };
+    let close = |person: &str| provider.post("/v1/mailboxes/close", &json!({ "person": person }));
+    // Who is told that somebody is reserved learned something, and who is told that there is no mailbox.
+    for _ in 0..10 {
+        register(RESERVED).send().await.problem(409, "reserved");
+    }
+    for person in &numbers[..290] {
+        close(person).send().await.problem(404, "mailbox-not-found");
+    }
+    // A function tells the others of its last few when it is asked again.
+    world.pass(1.minute()).await;
+    for request in [close(&numbers[290]), register(&numbers[290]), register(RESERVED)] {
+        let refused = request.send().await;
+        assert!(!refused.headers.contains_key("ratelimit"));
+        assert_eq!(wait(refused, "too-many-misses"), 59 * 60);
+    }
+    assert_eq!(world.disclosures().await.count(), 10);
+    // Others are not touched.
+    let mailbox = json!({ "person": numbers[290], "address": "somebody#9YDT" });
+    let other = world.provider(DIGIPOST).post("/v1/mailboxes", &mailbox);
+    other.send().await.expect(201);
+
+    world.pass(59.minutes()).await;
+    register(&numbers[290]).send().await.expect(201);
+}
+
+#[tokio::test]
+async fn a_provider_registers_as_many_persons_as_it_likes() {
+    // No pace holds for mailboxes; and none of these may be in vain.
+    let world = World::with(limited(1, 1, 0)).await;
+    let provider = world.provider(EBOKS);
+    let register = |person: &str| {
+        let mailbox = json!({ "person": person, "address": "somebody#9YDT" });
+        provider.post("/v1/mailboxes", &mailbox)
+    };
+    for person in unknown(305) {
+        let answer = register(&person).send().await.expect(201);
+        assert!(!answer.headers.contains_key("ratelimit"));
+    }
+    register(RESERVED).send().await.problem(409, "reserved");
+    world.pass(2.seconds()).await;
+    wait(register(KNOWN[0]).send().await, "too-many-misses");
 }

@@ -192,7 +192,7 @@ impl App {
             return Err(Problem::of_fields(&[(field, Kind::InvalidAvailability)]));
         }
         self.limiter
-            .admit(machine.organisation, limits.as_ref(), Ask::Letter, now)
+            .admit(machine.organisation, limits.as_ref(), Ask::Action, now)
             .await?;
         self.on_record(machine, &announcement, now).await?;
         let stored = self.register.one(&announcement.person).await.or_unavailable()?;

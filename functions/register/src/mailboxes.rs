@@ -99,7 +99,7 @@ pub(crate) struct RegisterMailbox {
 
 /// Registers a mailbox of the calling provider, or updates it.
 pub(crate) async fn register(
-    ProviderCaller { machine, provider }: ProviderCaller,
+    caller: ProviderCaller,
     key: IdempotencyKey,
     State(app): State<SharedApp>,
     Body { value, raw }: Body<RegisterMailbox>,
@@ -116,18 +116,18 @@ pub(crate) async fn register(
     let ((person, address), certificate) = reading.finish(person.zip(address).zip(certificate))?;
 
     let command = Command::RegisterMailbox(Registering {
-        provider: provider.id.clone(),
+        provider: caller.provider.id.clone(),
         address,
         certificate: update(certificate),
     });
     let answer = change(
         &app,
-        &machine,
+        &caller,
         &key,
         ("POST /v1/mailboxes", text(&raw)),
         &person,
         command,
-        |step| registered(step, &provider.id),
+        |step| registered(step, &caller.provider.id),
     );
     Ok(respond(answer.await?))
 }
@@ -151,16 +151,16 @@ fn registered(step: &Step<'_>, provider: &ProviderId) -> Answer {
 
 /// Closes the calling provider's mailbox.
 pub(crate) async fn close(
-    ProviderCaller { machine, provider }: ProviderCaller,
+    caller: ProviderCaller,
     key: IdempotencyKey,
     State(app): State<SharedApp>,
     Body { value, raw }: Body<About>,
 ) -> Result<Response, Problem> {
     let person = value.person(app.population)?;
-    let command = Command::CloseMailbox(provider.id.clone());
+    let command = Command::CloseMailbox(caller.provider.id.clone());
     let answer = change(
         &app,
-        &machine,
+        &caller,
         &key,
         ("POST /v1/mailboxes/close", text(&raw)),
         &person,
@@ -172,7 +172,7 @@ pub(crate) async fn close(
 
 async fn change(
     app: &SharedApp,
-    machine: &Machine,
+    ProviderCaller { machine, provider }: &ProviderCaller,
     key: &IdempotencyKey,
     (route, body): (&str, &str),
     person: &PersonIdentifier,
@@ -187,6 +187,9 @@ async fn change(
         content: [route, body],
     };
     let answer = once(&app.requests, request, now, async |claim| {
+        app.limiter
+            .admit(machine.organisation, provider.limits.as_ref(), Ask::Action, now)
+            .await?;
         let order = Order {
             person,
             actor: Actor::Organisation {
@@ -200,8 +203,15 @@ async fn change(
     })
     .await;
     let Err(problem) = &answer else { return answer };
+    let tells_of_person = matches!(
+        problem.kind(),
+        Kind::Reserved | Kind::Deleted | Kind::NotRegistered | Kind::MailboxNotFound
+    );
+    if tells_of_person {
+        app.limiter.missed(machine.organisation, 1, now).await;
+    }
     match problem.kind() {
-        // These refusals tell something of the person.
+        // What these tell is more than that the provider has no mailbox there.
         Kind::Reserved | Kind::Deleted => {
             let key = app.secret.person_key(person);
             app.on_record(machine, purpose::REFUSED_MAILBOX, &key).await?;

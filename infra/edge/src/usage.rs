@@ -102,7 +102,7 @@ fn problem(refusal: &Refusal, ask: Ask) -> Problem {
     let problem = Problem::new(kind).retry_after(refusal.wait);
     match ask {
         Ask::LookUp(_) => problem.with_quotas(refusal.quotas),
-        // They do not hold for letters.
-        Ask::Letter => problem,
+        // They do not hold for letters and mailboxes.
+        Ask::Action => problem,
     }
 }
