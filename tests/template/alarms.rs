@@ -118,3 +118,23 @@ fn every_function_every_queue_and_every_tick_is_watched() {
         assert!(watched.contains(&name), "{id}");
     }
 }
+
+#[test]
+fn limits_are_watched_wherever_they_hold() {
+    let watched = |metric: &str, reason: Option<&str>| -> BTreeSet<&str> {
+        let all = alarms().flat_map(|(_, alarm)| metrics(alarm));
+        let these = all.filter(|found| {
+            found["MetricName"] == metric && dimension(found, "reason").and_then(Value::as_str) == reason
+        });
+        these
+            .filter_map(|metric| dimension(metric, "function")?.as_str())
+            .collect()
+    };
+    let limited: BTreeSet<_> = FUNCTIONS
+        .into_iter()
+        .filter(|name| function(name).1.environment.contains_key("USAGE_TABLE"))
+        .collect();
+    assert!(limited.len() > 2);
+    assert_eq!(watched("UsageUncounted", None), limited);
+    assert_eq!(watched("LookupsRefused", Some("misses")), limited);
+}
