@@ -213,6 +213,44 @@ async fn without_the_table_look_ups_go_on_and_are_on_record() {
 }
 
 #[tokio::test]
+async fn what_the_table_may_never_have_counted_is_not_taken_back_from_it() {
+    for fault in [Fault::Denied, Fault::AnswerLost] {
+        let world = World::with(Options {
+            database_faults: true,
+            ..limited(1000, 1000, 100)
+        })
+        .await;
+        let limits = limits(1000, 1000);
+        let faults = world.stack.database_faults();
+        let one = Usage::new(faults.client(), "usage".to_owned());
+        let now = world.stack.clock().now();
+        ask(&one, &limits, 500, now).await.unwrap();
+        ask(&worker(&world), &limits, 300, now).await.unwrap();
+
+        faults.script(Rule::new(fault).of("usage"));
+        let now = now + SignedDuration::from_secs(1);
+        for (persons, left) in [(400, Ok(100)), (200, Err(100)), (50, Ok(50))] {
+            let asked = one
+                .ask(AGENCY.parse().unwrap(), &limits, Ask::LookUp(persons), now)
+                .await;
+            let verdict = asked.verdict.map(|quotas| quotas.day.left);
+            assert_eq!(verdict.map_err(|refusal| refusal.quotas.day.left), left, "{fault:?}");
+        }
+        faults.clear();
+        let now = now + SignedDuration::from_secs(10);
+        let last = one.ask(AGENCY.parse().unwrap(), &limits, Ask::LookUp(1), now).await;
+        assert_eq!(last.uncounted, None);
+        // All that the table surely was told; perhaps what it gave no answer to as well.
+        let items = world.stack.client().scan().table_name("usage").send().await.unwrap();
+        let counted: i64 = items.items()[0]["lookups"].as_n().unwrap().parse().unwrap();
+        match fault {
+            Fault::Denied => assert_eq!((counted, last.verdict.is_ok()), (851, true)),
+            _ => assert!(counted >= 1200, "{counted}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_table_that_stands_still() {
     let world = World::with(Options {
         database_faults: true,

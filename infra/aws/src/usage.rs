@@ -90,13 +90,16 @@ impl Usage {
         known.tally.count_ask(ask);
         if known.tally.is_due(now) {
             uncounted = self.tell(organisation, known, now).await.err();
-            known.tally.discount(ask);
-            verdict = known.tally.judge(limits, ask, now);
-            if verdict.is_ok() {
-                known.tally.count_ask(ask);
-            } else if uncounted.is_none() {
-                // Others were faster: what was counted for this is given back.
-                uncounted = self.tell(organisation, known, now).await.err();
+            // Nothing new was learned from a store that failed, and what it may never have counted is not taken back.
+            if uncounted.is_none() {
+                known.tally.discount(ask);
+                verdict = known.tally.judge(limits, ask, now);
+                if verdict.is_ok() {
+                    known.tally.count_ask(ask);
+                } else {
+                    // Others were faster: what was counted for this is given back.
+                    uncounted = self.tell(organisation, known, now).await.err();
+                }
             }
         }
         Asked { verdict, uncounted }
