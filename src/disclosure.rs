@@ -29,6 +29,9 @@ pub mod purpose {
     pub const LETTER: &str = "To notify you of a letter";
     /// Whoever follows the change feed was told of a change.
     pub const CHANGES: &str = "To follow changes in the register";
+
+    /// All of them. By these texts the register tells its own records from others', so that nobody else may give one.
+    pub const OWN: [&str; 4] = [ELIGIBILITY, REFUSED_MAILBOX, LETTER, CHANGES];
 }
 
 /// The form of records that is written now. It is part of what is hashed: another form is another hash.

@@ -4,32 +4,37 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::person::PersonIdentifier;
+use crate::{disclosure::purpose, person::PersonIdentifier};
 
 /// An organisation's own name for a case or a letter: 1 to 100 characters on one line, without identity numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference(String);
 
-/// Why something is asked: 3 to 200 characters on one line, without identity numbers.
+/// Why something is asked: 3 to 200 characters on one line, without identity numbers, and none of the register's own
+/// [purposes](purpose).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Purpose(String);
 
-/// A text that is blank, too short or too long, on several lines, or that names a person.
+/// A text that is blank, too short or too long, on several lines, that names a person, or that is the register's own.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 #[error("not a short text without identity numbers")]
 pub struct NotWords;
 
 macro_rules! words {
-    ($type:ident, $length:expr) => {
+    ($type:ident, $length:expr, but $own:expr) => {
         impl $type {
             /// The text, trimmed.
             ///
             /// # Errors
             /// [`NotWords`].
             pub fn parse(text: &str) -> Result<Self, NotWords> {
-                words(text, $length).map(Self)
+                let text = words(text, $length)?;
+                if $own.contains(&text.as_str()) {
+                    return Err(NotWords);
+                }
+                Ok(Self(text))
             }
 
             /// The text.
@@ -54,8 +59,8 @@ macro_rules! words {
     };
 }
 
-words!(Reference, 1..=100);
-words!(Purpose, 3..=200);
+words!(Reference, 1..=100, but [""; 0]);
+words!(Purpose, 3..=200, but purpose::OWN);
 
 fn words(text: &str, length: RangeInclusive<usize>) -> Result<String, NotWords> {
     let text = text.trim();
@@ -118,5 +123,15 @@ mod tests {
         assert_eq!(Purpose::parse("no"), Err(NotWords));
         // Eleven digits that are nobody's.
         assert!(Reference::parse("12345678901").is_ok());
+    }
+
+    #[test]
+    fn what_the_register_says_of_itself_is_nobody_elses_purpose() {
+        for own in purpose::OWN {
+            assert_eq!(Purpose::parse(own), Err(NotWords), "{own}");
+            assert_eq!(Purpose::parse(&format!(" {own} ")), Err(NotWords), "{own}");
+            // As a name for a case it means nothing.
+            assert_eq!(Reference::parse(own).unwrap().as_str(), own);
+        }
     }
 }

@@ -176,7 +176,9 @@ async fn a_name_that_is_none_of_a_file() {
 async fn words_that_name_a_person_or_say_nothing() {
     let world = World::new().await;
     let long = "x".repeat(201);
-    let purposes = texts(["", "x", "  ", KARI, "Vedtak for 228853 99316", &long]);
+    // What the register itself puts on record.
+    const FEED: &str = "To follow changes in the register";
+    let purposes = texts(["", "x", "  ", KARI, "Vedtak for 228853 99316", FEED, &long]);
     refuses(&world, "purpose", &purposes, 422, "invalid-purpose").await;
     let references = texts(["", KARI, "sak-22885399316-1", &long]);
     refuses(&world, "reference", &references, 422, "invalid-reference").await;

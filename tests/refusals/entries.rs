@@ -332,6 +332,8 @@ async fn a_look_up_has_a_purpose() {
         "\u{85}\u{85}\u{85}",
         "Decision on 20914695016",
         "Decision on 209146 95016",
+        // What the register itself puts on record.
+        "To follow changes in the register",
     ] {
         refused(
             purpose,
