@@ -71,6 +71,53 @@ async fn whatever_the_person_has_goes_to_the_new_number_and_the_history_with_it(
     put(D_NUMBER).send().await.problem(409, "deleted");
 }
 
+/// Why the person was looked up, newest first, a page at a time.
+async fn purposes(world: &World, person: &str, limit: u8) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut before = String::new();
+    loop {
+        let path = format!("/v1/me/disclosures?limit={limit}{before}");
+        let page = world.citizen(person).get(&path).send().await.expect(200);
+        let told = page.body["disclosures"].as_array().unwrap().iter();
+        all.extend(told.map(|told| told["purpose"].as_str().unwrap().to_owned()));
+        let Some(next) = page.body["next"].as_str() else {
+            return all;
+        };
+        before = format!("&before={next}");
+    }
+}
+
+#[tokio::test]
+async fn who_looked_the_person_up_by_whichever_number_is_read_under_the_new_one() {
+    let world = World::new().await;
+    let looked_up = async |persons: &[&str], purpose: &str| {
+        let body = json!({ "persons": persons, "purpose": purpose });
+        world.agency().post("/v1/lookups", &body).send().await.expect(200);
+        world.pass(1.seconds()).await;
+    };
+    register(&world).await;
+    looked_up(&[D_NUMBER], "first").await;
+    looked_up(&[UNKNOWN], "second").await;
+    looked_up(&[D_NUMBER, UNKNOWN], "third").await;
+    tell_and_settle(&world, &replaced(D_NUMBER, UNKNOWN)).await;
+    tell_and_settle(&world, &replaced(UNKNOWN, OLA)).await;
+    looked_up(&[OLA], "fourth").await;
+    looked_up(&[D_NUMBER], "fifth").await;
+    looked_up(&[OLA, D_NUMBER, UNKNOWN], "sixth").await;
+    for limit in [1, 2, 3, 5, 100] {
+        let mut read = purposes(&world, OLA, limit).await;
+        // What the provider was told of the person is beside the point.
+        read.retain(|purpose| !purpose.starts_with("To "));
+        assert_eq!(
+            read,
+            ["sixth", "fifth", "fourth", "third", "second", "first"],
+            "{limit}"
+        );
+    }
+    // Nobody else reads it.
+    assert_eq!(purposes(&world, KARI, 100).await, [] as [&str; 0]);
+}
+
 #[tokio::test]
 async fn letters_that_wait_are_told_of_under_the_new_number() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! `/v1/me/disclosures`: who was told of the citizen, newest first.
+//! `/v1/me/disclosures`: who was told of the citizen, newest first, also under former identity numbers.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -72,11 +72,11 @@ pub(crate) async fn show(
     Before { before, limit }: Before<Cursor, 50, 100>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let key = app.secret.person_key(&citizen.person);
+    let keys = app.keys(&citizen.person).await?;
     let before = before.as_ref().map(|Cursor(place)| place.as_str());
     let page = app
         .person_disclosures
-        .page(&key, before, limit, now)
+        .page(&keys, before, limit, now)
         .await
         .or_unavailable()?;
     let mut organisations = BTreeSet::new();

@@ -83,12 +83,7 @@ pub(crate) async fn show(
     Before { before, limit }: Before<Place, 50, 100>,
 ) -> Result<Response, Problem> {
     let mut place = before.unwrap_or(Place::START);
-    let key = app.secret.person_key(&citizen.person);
-    let stored = app.register.entries().one(&key).await.or_unavailable()?;
-    let keys: Vec<_> = match &stored {
-        Some(stored) => stored.entry.keys(&key).collect(),
-        None => Vec::new(),
-    };
+    let keys = app.keys(&citizen.person).await?;
     let fields = Fields::of_citizen(&citizen.scopes);
     let mut changes = Vec::new();
     let mut room = limit;

@@ -5,6 +5,7 @@ mod contact;
 mod disclosures;
 mod effect;
 mod history;
+mod keys;
 mod mailbox;
 mod mailboxes;
 mod me;

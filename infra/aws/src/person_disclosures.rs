@@ -1,7 +1,7 @@
 //! Who looked a person up: the record of disclosures, person by person.
 
-use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::AttributeValue};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use jiff::Timestamp;
 use mailbox_register::{
     disclosure::{Record, Told},
@@ -34,8 +34,12 @@ pub struct Page {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
-    disclosure: String,
+    #[serde(rename = "disclosure")]
+    place: String,
+    /// In seconds since 1970.
+    expires_at: Option<i64>,
     #[serde(flatten)]
     told: Told,
 }
@@ -88,50 +92,48 @@ impl PersonDisclosures {
             .await
     }
 
-    /// What was disclosed of a person, newest first, from before a place in time on. What is past its time at `now` is no
-    /// longer there.
+    /// What was disclosed of a person, newest first, from before a place in time on, under whichever of `keys` the person is
+    /// and was known. What is past its time at `now` is no longer there.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn page(
         &self,
-        person: &PersonKey,
+        keys: &[PersonKey],
         before: Option<&str>,
         limit: u16,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
+        // One more says whether there is more.
+        let asked = limit.saturating_add(1);
+        let found = keys.iter().map(|key| self.newest(key, before, asked));
+        let mut rows: Vec<_> = try_join_all(found).await?.into_iter().flatten().collect();
+        rows.sort_unstable_by(|one, other| other.place.cmp(&one.place));
+        // A record that names a person by two numbers is one.
+        rows.dedup_by(|one, other| one.place == other.place);
+        let is_more = rows.len() > usize::from(limit);
+        rows.truncate(limit.into());
+        let next = rows.last().filter(|_| is_more).map(|row| row.place.clone());
+        let is_there = |row: &Row| row.expires_at.is_some_and(|at| at > now.as_second());
+        let told = rows.into_iter().filter(is_there).map(|row| row.told).collect();
+        Ok(Page { told, next })
+    }
+
+    /// So many of one key's, newest first.
+    async fn newest(&self, key: &PersonKey, before: Option<&str>, limit: u16) -> Result<Vec<Row>, StoreError> {
         let page = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("person = :person AND disclosure < :before")
-            .expression_attribute_values(":person", text(person.as_str()))
+            .expression_attribute_values(":person", text(key.as_str()))
             // Times are written in digits: all of them come before this.
             .expression_attribute_values(":before", text(before.unwrap_or("~")))
             .scan_index_forward(false)
-            // One more says whether there is more.
-            .limit(i32::from(limit) + 1)
+            .limit(limit.into())
             .send()
             .await?;
-        let rows = page.items.unwrap_or_default();
-        let is_more = rows.len() > usize::from(limit);
-        let mut read = Page {
-            told: Vec::with_capacity(rows.len()),
-            next: None,
-        };
-        for row in rows.into_iter().take(limit.into()) {
-            let is_past = expires_at(row.get("expiresAt")).is_none_or(|at| at <= now.as_second());
-            let Row { disclosure, told } = item::read("person-disclosures", row)?;
-            if !is_past {
-                read.told.push(told);
-            }
-            read.next = Some(disclosure);
-        }
-        read.next = read.next.filter(|_| is_more);
-        Ok(read)
+        let rows = page.items.into_iter().flatten();
+        rows.map(|row| item::read("person-disclosures", row)).collect()
     }
-}
-
-fn expires_at(value: Option<&AttributeValue>) -> Option<i64> {
-    value?.as_n().ok()?.parse().ok()
 }
