@@ -16,10 +16,7 @@ use serde_json::json;
 use stories::{AGENCY, EBOKS, World, start_of_time};
 use uuid::Uuid;
 
-use crate::{KARI, look_up, wait};
-
-/// An attribute of an item.
-type Item = std::collections::HashMap<String, AttributeValue>;
+use crate::{Item, KARI, look_up, wait};
 
 fn chains(world: &World) -> Chains {
     let client = world.stack.client().clone();

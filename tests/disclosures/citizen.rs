@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use infra_aws::{
-    disclosures::{Chains, Selection},
+    disclosures::{Chains, Copies, Selection},
     person_disclosures::PersonDisclosures,
+    relations::Relations,
 };
 use jiff::{SignedDuration, ToSpan as _};
 use local::{
@@ -16,9 +17,9 @@ use local::{
 };
 use mailbox_register::caller::{Assurance, Scope};
 use serde_json::{Value, json};
-use stories::{OLA, World, start_of_time};
+use stories::{AGENCY, OLA, World, start_of_time};
 
-use crate::{KARI, SOFIE, look_up, seen, wait};
+use crate::{Item, KARI, SOFIE, look_up, seen, wait};
 
 /// The agency looks Kari up for each of these purposes, a second after the other.
 async fn look_kari_up(world: &World, purposes: &[&str]) {
@@ -130,29 +131,51 @@ async fn a_record_that_nobody_can_read_is_set_aside_and_its_neighbours_are_read(
     assert_eq!(set_aside.len(), 1);
 }
 
+/// Which persons organisations have to do with.
+async fn relations(world: &World) -> Vec<Item> {
+    let rows = world.stack.client().scan().table_name("relations").send().await;
+    let mut rows = rows.unwrap().items.unwrap();
+    rows.sort_by_key(|row| row["relation"].as_s().unwrap().clone());
+    rows
+}
+
+/// Loses all that a table has.
+async fn lose(world: &World, table: &str, keys: &[&str]) {
+    let client = world.stack.client();
+    let rows = client.scan().table_name(table).send().await.unwrap();
+    for row in rows.items() {
+        let key = keys.iter().map(|key| ((*key).to_owned(), row[*key].clone()));
+        let delete = client.delete_item().table_name(table).set_key(Some(key.collect()));
+        delete.send().await.unwrap();
+    }
+}
+
 #[tokio::test]
-async fn what_the_stream_has_lost_is_given_to_persons_by_the_operator() {
+async fn what_the_stream_has_lost_is_given_to_persons_and_relations_by_the_operator() {
     let world = World::new().await;
     look_kari_up(&world, &["one", "two"]).await;
-    let whole = seen(&world, KARI).await;
+    // Following everybody's changes is no relation to everybody.
+    let follower = world.organisation(AGENCY, &[Scope::ChangesRead, Scope::MailboxRead]);
+    let changes = follower.get("/v1/changes?limit=1000").send().await.expect(200);
+    assert!(changes.body["changes"].as_array().unwrap().len() > 1);
+    world.stack.settle().await.unwrap();
+    let (whole, related) = (seen(&world, KARI).await, relations(&world).await);
+    assert_eq!((whole.len(), related.len()), (3, 1));
+    lose(&world, "person-disclosures", &["person", "disclosure"]).await;
+    lose(&world, "relations", &["relation"]).await;
+    assert_eq!(seen(&world, KARI).await, [] as [Value; 0]);
     let client = world.stack.client();
-    let rows = client.scan().table_name("person-disclosures").send().await.unwrap();
-    let lost = &rows.items()[0];
-    let delete = client.delete_item().table_name("person-disclosures");
-    let delete = delete.key("person", lost["person"].clone());
-    delete
-        .key("disclosure", lost["disclosure"].clone())
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(seen(&world, KARI).await.len(), 1);
     let chains = Chains::new(client.clone(), "disclosures".to_owned(), "chains".to_owned());
-    let persons = PersonDisclosures::new(client.clone(), "person-disclosures".to_owned());
+    let copies = Copies {
+        persons: PersonDisclosures::new(client.clone(), "person-disclosures".to_owned()),
+        relations: Relations::new(client.clone(), "relations".to_owned()),
+    };
     let now = world.stack.clock().now();
     for _ in 0..2 {
-        let copied = verification::copy(&chains, &persons, Selection::default(), now, |_| {}).await;
-        assert_eq!(copied, Ok(2));
+        let copied = verification::copy(&chains, &copies, Selection::default(), now, |_| {}).await;
+        assert_eq!(copied, Ok(3));
         assert_eq!(seen(&world, KARI).await, whole);
+        assert_eq!(relations(&world).await, related);
     }
 }
 

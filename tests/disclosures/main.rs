@@ -7,6 +7,9 @@ mod chains;
 mod citizen;
 mod routes;
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use stories::World;
@@ -18,6 +21,9 @@ const KARI: &str = "22885399316";
 const RESERVED: &str = "10915596784";
 /// Never in the register.
 const UNKNOWN: &str = "02907740652";
+
+/// A row of a table.
+type Item = HashMap<String, AttributeValue>;
 
 /// All that a person reads of who was told of them, newest first.
 async fn seen(world: &World, person: &str) -> Vec<Value> {

@@ -6,12 +6,12 @@
 mod settings;
 
 use aws_lambda_events::event::dynamodb;
-use infra_aws::{error::StoreError, person_disclosures::PersonDisclosures, relations::Relations};
+use infra_aws::{disclosures::Copies, error::StoreError};
 use infra_edge::{
     stream::{Answer, BatchItemFailure},
     telemetry,
 };
-use mailbox_register::disclosure::{Record, purpose};
+use mailbox_register::disclosure::Record;
 use serde_dynamo::{AttributeValue, Item};
 
 pub use settings::Settings;
@@ -19,10 +19,8 @@ pub use settings::Settings;
 /// What the function stands on.
 #[derive(Debug)]
 pub struct App {
-    /// What persons may read.
-    pub persons: PersonDisclosures,
-    /// Which persons an organisation has to do with.
-    pub relations: Relations,
+    /// What persons may read, and which persons an organisation has to do with.
+    pub copies: Copies,
 }
 
 /// Handles records of the table's stream, and names those that have to be delivered again.
@@ -59,12 +57,7 @@ async fn copy(app: &App, image: Item) -> Result<(), StoreError> {
     };
     let expires_at = expires_at.ok_or(StoreError::Unreadable("disclosures"))?;
     let record: Record = serde_dynamo::from_item(image).map_err(|_| StoreError::Unreadable("disclosures"))?;
-    app.persons.add_all(&record, expires_at).await?;
-    // Whoever follows all changes has not to do with everybody for that.
-    if record.purpose != purpose::CHANGES {
-        let persons = record.named();
-        app.relations.note_all(record.organisation, persons, record.at).await?;
-    }
+    app.copies.add(&record, expires_at).await?;
     metrics::counter!("PersonsDisclosed").increment(record.named().len() as u64);
     Ok(())
 }

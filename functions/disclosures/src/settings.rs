@@ -1,7 +1,7 @@
 //! The function's settings, and the function made from them.
 
 use aws_sdk_dynamodb::Client;
-use infra_aws::{person_disclosures::PersonDisclosures, relations::Relations};
+use infra_aws::{disclosures::Copies, person_disclosures::PersonDisclosures, relations::Relations};
 use infra_edge::settings::{Environment, SettingsError};
 
 use crate::App;
@@ -28,8 +28,10 @@ impl Settings {
     /// The function on these settings.
     pub fn app(self, client: &Client) -> App {
         App {
-            persons: PersonDisclosures::new(client.clone(), self.persons),
-            relations: Relations::new(client.clone(), self.relations),
+            copies: Copies {
+                persons: PersonDisclosures::new(client.clone(), self.persons),
+                relations: Relations::new(client.clone(), self.relations),
+            },
         }
     }
 }

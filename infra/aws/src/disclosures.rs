@@ -2,6 +2,7 @@
 //!
 //! A record and its chain's new head are stored together, or not at all; see [`mailbox_register::disclosure`].
 
+mod copying;
 mod reading;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     transaction::{self, CommitError, Part, Write},
 };
 
+pub use copying::Copies;
 pub use reading::{Chains, Selection};
 
 /// Tries while others write to the same chain.

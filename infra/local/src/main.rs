@@ -57,9 +57,10 @@ enum Command {
     ///
     /// Ends with 0 when all is as it was written, 1 when something is not, 2 when it could not be found out.
     VerifyDisclosures(RecordOfDisclosures),
-    /// Gives persons what they lack of the record: what the function `disclosures` has given up on. What is there is left as it is.
+    /// Gives persons, and the relations of organisations, what they lack of the record: what the function `disclosures` has
+    /// given up on. What is there is left as it is.
     ///
-    /// In AWS it needs `--persons` as well.
+    /// In AWS it needs `--persons` and `--relations` as well.
     CopyDisclosures(RecordOfDisclosures),
     /// Takes a file of many persons from disk to its result on a stack of its own, and says what it took.
     ///
@@ -144,6 +145,9 @@ struct RecordOfDisclosures {
     /// Name of the table with what persons read: the output `PersonDisclosuresTable`. To copy only.
     #[arg(long, value_name = "TABLE", requires = "disclosures")]
     persons: Option<String>,
+    /// Name of the table with whom organisations have to do with: the output `RelationsTable`. To copy only.
+    #[arg(long, value_name = "TABLE", requires = "disclosures")]
+    relations: Option<String>,
     /// Only what was disclosed to one organisation.
     #[arg(long, value_name = "NUMBER")]
     organisation: Option<OrganisationNumber>,
@@ -272,6 +276,7 @@ impl RecordOfDisclosures {
                 disclosures,
                 chains,
                 persons: self.persons.unwrap_or_default(),
+                relations: self.relations.unwrap_or_default(),
             },
             (data, ..) => verification::Place::Folder(data.unwrap_or_default()),
         };

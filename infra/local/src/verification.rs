@@ -1,5 +1,5 @@
 //! `cargo run -p local -- verify-disclosures`: whether the record of who looked whom up is whole; and `copy-disclosures`,
-//! which gives persons what they lack of it.
+//! which gives persons, and the relations of organisations, what they lack of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,9 +11,10 @@ use std::{
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use infra_aws::{
-    disclosures::{Chains, Selection},
+    disclosures::{Chains, Copies, Selection},
     error::StoreError,
     person_disclosures::PersonDisclosures,
+    relations::Relations,
     sdk::NoAws,
 };
 use infra_edge::{clock::Clock, settings::Environment};
@@ -50,6 +51,8 @@ pub enum Place {
         chains: String,
         /// Name of the table with what persons read.
         persons: String,
+        /// Name of the table with whom organisations have to do with.
+        relations: String,
     },
 }
 
@@ -126,7 +129,7 @@ impl fmt::Display for Report {
 /// The tables of a place, and its time.
 struct Tables {
     chains: Chains,
-    persons: PersonDisclosures,
+    copies: Copies,
     now: Timestamp,
     /// Serves the tables of a folder.
     _database: Option<Database>,
@@ -141,11 +144,19 @@ impl Tables {
                 }
                 let database = Database::start(&Template::shipped()?.tables, Some(&folder)).await?;
                 let client = aws_sdk_dynamodb::Client::new(&sdk::config(database.url()));
-                let [disclosures, chains, persons] =
-                    ["DisclosuresTable", "ChainsTable", "PersonDisclosuresTable"].map(table_name);
+                let [disclosures, chains, persons, relations] = [
+                    "DisclosuresTable",
+                    "ChainsTable",
+                    "PersonDisclosuresTable",
+                    "RelationsTable",
+                ]
+                .map(table_name);
                 Ok(Self {
                     chains: Chains::new(client.clone(), disclosures, chains),
-                    persons: PersonDisclosures::new(client, persons),
+                    copies: Copies {
+                        persons: PersonDisclosures::new(client.clone(), persons),
+                        relations: Relations::new(client, relations),
+                    },
                     now: MovableClock::running(Some(&folder))?.now(),
                     _database: Some(database),
                 })
@@ -154,6 +165,7 @@ impl Tables {
                 disclosures,
                 chains,
                 persons,
+                relations,
             } => {
                 let environment = Environment::process();
                 let config = infra_aws::sdk::config(&|name| environment.optional(name))?;
@@ -165,7 +177,10 @@ impl Tables {
                 let client = aws_sdk_dynamodb::Client::new(&config.to_builder().timeout_config(timeouts).build());
                 Ok(Self {
                     chains: Chains::new(client.clone(), disclosures, chains),
-                    persons: PersonDisclosures::new(client, persons),
+                    copies: Copies {
+                        persons: PersonDisclosures::new(client.clone(), persons),
+                        relations: Relations::new(client, relations),
+                    },
                     now: Clock::system().now(),
                     _database: None,
                 })
@@ -183,13 +198,13 @@ pub async fn run(place: Place, selection: Selection, say: impl Fn(&str)) -> Resu
     Ok(verify(&tables.chains, selection, tables.now, SETTLING, say).await?)
 }
 
-/// Gives persons what they lack of the record in a place. Says how many records that was looked at.
+/// Gives persons and relations what they lack of the record in a place. Says how many records that was looked at.
 ///
 /// # Errors
 /// [`VerificationError`].
 pub async fn run_copy(place: Place, selection: Selection, say: impl Fn(&str)) -> Result<u64, VerificationError> {
     let tables = Tables::open(place).await?;
-    Ok(copy(&tables.chains, &tables.persons, selection, tables.now, say).await?)
+    Ok(copy(&tables.chains, &tables.copies, selection, tables.now, say).await?)
 }
 
 /// Checks the chains that are meant, and once more, a while later, those with which something seems wrong.
@@ -236,14 +251,14 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Gives persons what they lack of the chains that are meant: what the function `disclosures` gave up on. Says how many
+/// Gives persons and relations what they lack of the chains that are meant: what the function `disclosures` gave up on. Says how many
 /// records it looked at.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn copy(
     chains: &Chains,
-    persons: &PersonDisclosures,
+    copies: &Copies,
     selection: Selection,
     now: Timestamp,
     say: impl Fn(&str),
@@ -257,7 +272,7 @@ pub async fn copy(
                 let page = chains.records(chain, from, now).await?;
                 for kept in page.records {
                     let Some(record) = kept.record else { continue };
-                    persons.add_all(&record, kept.expires_at).await?;
+                    copies.add(&record, kept.expires_at).await?;
                     records += 1;
                     word.now_and_then(|| format!("{records} records"));
                 }
