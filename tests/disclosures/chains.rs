@@ -125,6 +125,32 @@ async fn a_chain_that_was_cut_off_doubled_or_lost_its_head_shows() {
 }
 
 #[tokio::test]
+async fn a_head_that_says_its_chain_is_over_hides_nothing() {
+    let end_chain = async |world: &World| {
+        let heads = world.stack.client().scan().table_name("chains").send().await.unwrap();
+        let [head] = heads.items() else { panic!("one chain") };
+        let mut head = head.clone();
+        head.insert("expiresAt".to_owned(), AttributeValue::N("1".to_owned()));
+        put(world, "chains", head).await;
+    };
+    let world = five().await;
+    end_chain(&world).await;
+    assert_eq!(verified(&world, Selection::default()).await.records, 5);
+    remove(&world, 3).await;
+    assert_eq!(faults(&world).await, [Fault::Missing { from: 3, to: 3 }]);
+    // Long after the day, while there are records whose time has not come.
+    wait(&world, SignedDuration::from_hours(24 * 100));
+    assert_eq!(faults(&world).await, [Fault::Missing { from: 3, to: 3 }]);
+    // With all of its records, sooner than any could go.
+    let world = five().await;
+    end_chain(&world).await;
+    for number in 1..=5 {
+        remove(&world, number).await;
+    }
+    assert_eq!(faults(&world).await, [Fault::CutOff { from: 1, to: 5 }]);
+}
+
+#[tokio::test]
 async fn what_is_found_is_told_by_organisation_day_and_number_and_names_nobody() {
     let world = five().await;
     wait(&world, SignedDuration::from_hours(24));

@@ -23,6 +23,8 @@ const INDEX: &str = "chain";
 const TOGETHER: i32 = 25;
 /// How long what DynamoDB leaves unread is asked for again: nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The least that a stack can be told to keep records for (`DisclosureMonths`).
+const FEWEST_MONTHS: i32 = 1;
 
 /// A chain's head, as of now.
 pub(super) async fn head(client: &Client, table: &str, chain: Chain) -> Result<Option<Head>, StoreError> {
@@ -143,15 +145,15 @@ impl Chains {
     }
 
     /// Goes through a chain's records, and says how many it has seen and what is wrong with them. What is past its time at
-    /// `now` is no longer there, whether DynamoDB has got round to it or not.
+    /// `now` is no longer there, whether DynamoDB has got round to it or not. That a chain is past its time its head may say
+    /// alone no sooner than its day allows, and never while one of its records is not.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn check(&self, chain: Chain, now: Timestamp) -> Result<(u64, Vec<Fault>), StoreError> {
         let head = self.head(chain).await?;
-        if head.as_ref().is_some_and(|head| head.expires_at <= now.as_second()) {
-            return Ok((0, Vec::new()));
-        }
+        let is_over = chain.expires_at(FEWEST_MONTHS) <= now
+            && head.as_ref().is_some_and(|head| head.expires_at <= now.as_second());
         let mut check = Check::new(chain, head);
         let mut from = None;
         loop {
@@ -165,6 +167,9 @@ impl Chains {
             }
         }
         let seen = check.seen();
+        if is_over && seen == 0 {
+            return Ok((0, Vec::new()));
+        }
         let head = self.head(chain).await?;
         Ok((seen, check.end(head.as_ref())))
     }
