@@ -177,8 +177,8 @@ async fn words_that_name_a_person_or_say_nothing() {
     let world = World::new().await;
     let long = "x".repeat(201);
     // What the register itself puts on record.
-    const FEED: &str = "To follow changes in the register";
-    let purposes = texts(["", "x", "  ", KARI, "Vedtak for 228853 99316", FEED, &long]);
+    let feed = "To follow changes in the register";
+    let purposes = texts(["", "x", "  ", KARI, "Vedtak for 228853 99316", feed, &long]);
     refuses(&world, "purpose", &purposes, 422, "invalid-purpose").await;
     let references = texts(["", KARI, "sak-22885399316-1", &long]);
     refuses(&world, "reference", &references, 422, "invalid-reference").await;
