@@ -228,8 +228,9 @@ impl Draft {
     fn existing(&mut self) -> Result<&mut Registration, Refused> {
         match &mut self.status {
             Some(Status::Registered(registration)) => Ok(registration),
-            Some(Status::Deleted(_)) => Err(Refused::Deleted),
-            None => Err(Refused::NotRegistered),
+            Some(Status::Deleted(deletion)) if !deletion.never_registered => Err(Refused::Deleted),
+            // Who asks for what is there learns no more than of somebody who is unknown.
+            Some(Status::Deleted(_)) | None => Err(Refused::NotRegistered),
         }
     }
 

@@ -38,6 +38,9 @@ fn whoever_died_without_a_registration_is_to_others_nobody_and_stays_out() {
     assert_eq!(unknown_dead.disclosed(), None);
     assert_eq!(eligibility(Some(&unknown_dead), &provider(0)), Ok(()));
     assert_eq!(run(Some(&unknown_dead), registering(0)), Err(Refused::Deleted));
+    for command in [Command::CloseMailbox(provider(0)), Command::Confirm] {
+        assert_eq!(run(Some(&unknown_dead), command.clone()), run(None, command));
+    }
     let known_dead = after([registering(0), died()]).entry;
     assert_eq!(known_dead.disclosed(), Some(&known_dead));
     assert_eq!(eligibility(Some(&known_dead), &provider(0)), Err(Ineligible::Deleted));
