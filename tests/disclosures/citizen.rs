@@ -172,8 +172,8 @@ async fn what_the_stream_has_lost_is_given_to_persons_and_relations_by_the_opera
     };
     let now = world.stack.clock().now();
     for _ in 0..2 {
-        let copied = verification::copy(&chains, &copies, Selection::default(), now, |_| {}).await;
-        assert_eq!(copied, Ok(3));
+        let looked_at = verification::copy(&chains, &copies, Selection::default(), now, |_| {}).await;
+        assert_eq!(looked_at, Ok(3));
         assert_eq!(seen(&world, KARI).await, whole);
         assert_eq!(relations(&world).await, related);
     }
