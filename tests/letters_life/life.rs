@@ -196,8 +196,8 @@ impl Life<'_> {
             .into_iter()
             .any(|channel| self.spoiled.contains(&(letter.order.person, channel)));
         let reason = letter.answer["unreachable"]["reason"].as_str();
-        let may_be = foretold["unreachable"].is_null()
-            && match letter.planned(false) {
+        let may_be = match foretold["unreachable"]["reason"].as_str() {
+            None => match letter.planned(false) {
                 None => matches!(reason, Some("undeliverable" | "stale")),
                 Some((channel, due)) => {
                     let details = person.at(letter.announced_at);
@@ -207,7 +207,11 @@ impl Life<'_> {
                         && reminder.is_some() == letter.order.remind
                         && reminder.is_none_or(|planned| planned == (channel, letter.due(channel, true)))
                 }
-            };
+            },
+            // What does not work and is stale besides does not work.
+            Some("stale") => reason == Some("undeliverable"),
+            Some(_) => false,
+        };
         ensure!(
             is_spoiled && may_be,
             "an announcement is answered {}, and should be {foretold}",
