@@ -155,7 +155,9 @@ impl Life<'_> {
     async fn announce(&mut self, order: &Order) -> Result<(), Wrong> {
         let now = self.house.now();
         let person = &self.persons[order.person];
-        let reference = format!("letter {}", Uuid::new_v4());
+        // Its digits could make up an identity number, once in a great many.
+        let name = Uuid::new_v4().to_string().replace(|c: char| c.is_ascii_digit(), "x");
+        let reference = format!("letter {name}");
         let request = order.request(&person.identifier, &reference, now);
         let key = Uuid::new_v4().to_string();
         let organisation = order.by.organisation();
