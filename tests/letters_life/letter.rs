@@ -290,6 +290,12 @@ impl Letter {
                 return (lines, None);
             }
             let details = person.at(at);
+            // Whoever left and came back has no mailbox with the provider any more.
+            let is_elsewhere = self.order.by == By::Provider && !details.has_mailbox;
+            if is_elsewhere && details.channel(self.order.is_legal, at).is_ok() {
+                lines.push(said(at, channel, "cancelled".to_owned()));
+                return (lines, None);
+            }
             match details.channel(self.order.is_legal, at) {
                 // Where there is no address at all, the other channel is tried too.
                 Err("no-details") if !is_second => {

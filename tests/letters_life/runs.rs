@@ -82,7 +82,11 @@ fn whatever_happens_to_letters_nothing_is_lost_and_nothing_is_said_twice() {
         all(vec![seed.parse().unwrap()]);
         return;
     }
-    let histories = std::env::var("LETTER_HISTORIES").map_or(HISTORIES, |count| count.parse().unwrap());
+    // The same ones each time, so that a change is judged by itself; new ones are looked for with LETTER_HISTORIES.
+    let (histories, mut random) = std::env::var("LETTER_HISTORIES").map_or_else(
+        |_| (HISTORIES, Rng::with_seed(HISTORIES as u64)),
+        |count| (count.parse().unwrap(), Rng::new()),
+    );
     let failed_once = SEEDS
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -90,7 +94,6 @@ fn whatever_happens_to_letters_nothing_is_lost_and_nothing_is_said_twice() {
         .filter(|seed| !seed.is_empty())
         .map(|seed| seed.parse().unwrap())
         .collect();
-    let mut random = Rng::new();
     seeds.extend((0..histories.div_ceil(LIVES)).map(|_| random.u64(..)));
     let seen = all(seeds);
     if histories >= MANY {
