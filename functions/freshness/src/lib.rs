@@ -37,8 +37,6 @@ const AT_ONCE: usize = 8;
 const PAGE: i32 = 100;
 /// Persons after whom the time is looked at.
 const TOGETHER: usize = 64;
-/// Tries after another writer was first.
-const MAX_RACES: u32 = 8;
 
 /// What the function stands on.
 #[derive(Debug)]
@@ -164,10 +162,8 @@ async fn remind_all(app: &App) -> Result<(), TickFailed> {
 
 /// Reminds one person: entry, change and notice are stored together, or not at all.
 async fn remind(app: &App, person: &PersonKey) -> Result<Reminded, StoreError> {
-    for race in 0..MAX_RACES {
-        if race > 0 {
-            retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
-        }
+    for race in 0..retry::MAX_RACES {
+        retry::race(race).await;
         let now = app.clock.now();
         let Some(stored) = app.register.entries().one(person).await? else {
             return Ok(Reminded::NoLonger);

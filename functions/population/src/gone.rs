@@ -1,14 +1,12 @@
 //! Somebody has died or left the country: the entry is deleted, and nobody is told.
 
-use std::time::Duration;
-
 use infra_aws::{error::StoreError, register::Current, retry, transaction::CommitError};
 use mailbox_register::{
     entry::{self, Actor, Command, DeletionReason, Entry, Transition},
     person::PersonIdentifier,
 };
 
-use crate::{App, Applied, MAX_RACES};
+use crate::{App, Applied};
 
 /// Somebody has died. Who has no entry gets one that says that there is none, so that no provider who has not heard of it
 /// brings the person in.
@@ -23,10 +21,8 @@ pub(crate) async fn emigrated(app: &App, person: &PersonIdentifier) -> Result<Ap
 
 async fn delete(app: &App, person: &PersonIdentifier, without_entry_too: bool) -> Result<Applied, StoreError> {
     let named = app.secret.person_key(person);
-    for race in 0..MAX_RACES {
-        if race > 0 {
-            retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
-        }
+    for race in 0..retry::MAX_RACES {
+        retry::race(race).await;
         let Current {
             key,
             identifier,

@@ -19,9 +19,6 @@ use mailbox_register::{person::Population, secret::Secret};
 
 pub use settings::Settings;
 
-/// Tries after another writer was first.
-pub(crate) const MAX_RACES: u32 = 8;
-
 /// What the function stands on.
 #[derive(Debug)]
 pub struct App {

@@ -1,7 +1,5 @@
 //! One identity number gave way to another: both entries, both changes and who shares an address, in one transaction.
 
-use std::time::Duration;
-
 use infra_aws::{
     error::StoreError,
     register::{Current, Stored},
@@ -13,15 +11,13 @@ use mailbox_register::{
     person::PersonIdentifier,
 };
 
-use crate::{App, Applied, MAX_RACES};
+use crate::{App, Applied};
 
 /// Moves a person from one number to another. Either may have given way to a third before: then that one is meant.
 pub(crate) async fn replace(app: &App, old: &PersonIdentifier, new: &PersonIdentifier) -> Result<Applied, StoreError> {
     let (old_key, new_key) = (app.secret.person_key(old), app.secret.person_key(new));
-    for race in 0..MAX_RACES {
-        if race > 0 {
-            retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
-        }
+    for race in 0..retry::MAX_RACES {
+        retry::race(race).await;
         let from = app.register.entries().current(&old_key).await?;
         let to = app.register.entries().current(&new_key).await?;
         if from.key == to.key {

@@ -1,7 +1,5 @@
 //! A command to a person's entry: one transaction for all that follows from it.
 
-use std::time::Duration;
-
 use infra_aws::{
     codes::TooSoon,
     effects,
@@ -27,9 +25,6 @@ use mailbox_register::{
 use uuid::Uuid;
 
 use crate::{App, view};
-
-/// Tries after another writer was first.
-const MAX_RACES: u32 = 8;
 
 /// A person's entry before and after a command. The same, where the command changes nothing.
 pub(crate) struct Step<'a> {
@@ -60,10 +55,8 @@ impl App {
         answer: impl Fn(&Step<'_>) -> Answer,
     ) -> Result<Done, Problem> {
         let key = self.secret.person_key(order.person);
-        for race in 0..MAX_RACES {
-            if race > 0 {
-                retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
-            }
+        for race in 0..retry::MAX_RACES {
+            retry::race(race).await;
             let before = self.register.entries().one(&key).await.or_unavailable()?;
             let entry = before.as_ref().map(|stored| &stored.entry);
             let transition = entry::apply(entry, order.person, order.command.clone(), order.actor.clone(), now)

@@ -18,7 +18,7 @@ use mailbox_register::{
 use uuid::Uuid;
 
 use crate::{
-    error::StoreError,
+    error::{self, StoreError},
     item::{self, Item, number, text},
     transaction::{self, CommitError, Part, Write},
 };
@@ -87,7 +87,7 @@ impl Batches {
             .expression_attribute_names("#batch", "batch")
             .send()
             .await;
-        unless_condition(result)
+        error::held(result)
     }
 
     /// Stores a batch's next state, unless it has moved on since `before` was read. Says whether it was stored.
@@ -138,7 +138,7 @@ impl Batches {
                     .expression_attribute_names("#batch", "batch")
                     .send()
                     .await;
-                unless_condition(result).map(|_| ())
+                error::held(result).map(|_| ())
             })
             .buffer_unordered(AT_ONCE)
             .try_collect()
@@ -175,7 +175,7 @@ impl Batches {
             .expression_attribute_values(":done", text("done"))
             .send()
             .await;
-        unless_condition(result)
+        error::held(result)
     }
 
     /// Stores that a piece is done, and counts it in its batch, if this worker still has it and the batch is worked on.
@@ -321,21 +321,6 @@ impl Batches {
         let first = old.get("first").and_then(|first| first.as_s().ok());
         let first = first.and_then(|first| Uuid::try_parse(first).ok());
         first.map(BatchId).ok_or(StoreError::Unreadable("batches"))
-    }
-}
-
-/// A conditional write: whether its condition held.
-fn unless_condition<T, R>(result: Result<T, SdkError<PutItemError, R>>) -> Result<bool, StoreError> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

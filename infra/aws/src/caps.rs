@@ -1,6 +1,6 @@
 //! How many text messages may go out in a day: to one number, and in all. A fault or a fraud must not cost more.
 
-use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
+use aws_sdk_dynamodb::Client;
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     contact::{MobileNumber, norwegian_time},
@@ -9,7 +9,7 @@ use mailbox_register::{
 };
 
 use crate::{
-    error::StoreError,
+    error::{self, StoreError},
     item::{number, text},
 };
 
@@ -122,16 +122,6 @@ impl Caps {
             .expression_attribute_values(":expires", number(expires.as_second()))
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        error::held(result)
     }
 }

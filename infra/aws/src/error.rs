@@ -47,6 +47,15 @@ impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for StoreError {
     }
 }
 
+/// Of a write on a condition, whether the condition held.
+pub(crate) fn held<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> Result<bool, StoreError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if cause(&error) == "ConditionalCheckFailedException" => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The error's code, or the stage at which the call broke off. Never its message.
 pub fn cause<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     match error {

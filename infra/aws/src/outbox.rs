@@ -15,9 +15,6 @@ use crate::{
     transaction::{CommitError, Part, Write},
 };
 
-/// Tries to close a letter while its notices take steps.
-const MAX_RACES: u32 = 8;
-
 /// Notices, and the letters that some of them tell of.
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -135,15 +132,8 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn close(&self, id: LetterId, closing: Closing, now: Timestamp) -> Result<Closed, StoreError> {
-        for race in 0..MAX_RACES {
-            if race > 0 {
-                retry::wait(
-                    race,
-                    std::time::Duration::from_millis(5),
-                    std::time::Duration::from_millis(100),
-                )
-                .await;
-            }
+        for race in 0..retry::MAX_RACES {
+            retry::race(race).await;
             let Some(stored) = self.letters.get(id).await? else {
                 return Ok(Closed::NotThere);
             };

@@ -1,6 +1,6 @@
 //! Who looked a person up: the record of disclosures, person by person.
 
-use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
+use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use jiff::Timestamp;
 use mailbox_register::{
@@ -10,7 +10,7 @@ use mailbox_register::{
 use serde::Deserialize;
 
 use crate::{
-    error::StoreError,
+    error::{self, StoreError},
     item::{self, number, text},
 };
 
@@ -67,16 +67,7 @@ impl PersonDisclosures {
             .condition_expression("attribute_not_exists(person)")
             .send()
             .await;
-        match result {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(error.into())
-            }
-            _ => Ok(()),
-        }
+        error::held(result).map(drop)
     }
 
     /// Adds a record to what each of its persons may read, each once.

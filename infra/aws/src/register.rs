@@ -2,10 +2,7 @@
 
 mod reminders;
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -35,8 +32,6 @@ use self::reminders::{remind_at, remind_bucket};
 
 /// `BatchGetItem` calls in flight for one request.
 const CONCURRENT_BATCHES: usize = 10;
-/// Tries after another writer was first.
-const MAX_RACES: u32 = 8;
 /// Identifiers of one person, one after the other: more than anybody gets.
 const MAX_SUCCESSORS: u32 = 16;
 
@@ -308,10 +303,8 @@ impl Register {
         seen_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        for race in 0..MAX_RACES {
-            if race > 0 {
-                retry::wait(race, Duration::from_millis(5), Duration::from_millis(100)).await;
-            }
+        for race in 0..retry::MAX_RACES {
+            retry::race(race).await;
             let current = self.entries.current(person).await?;
             let Some(stored) = current.stored else {
                 return Ok(false);

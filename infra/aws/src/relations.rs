@@ -4,14 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
+use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{Timestamp, ToSpan as _};
 use mailbox_register::{contact::norwegian_time, organisation::OrganisationNumber, person::PersonKey};
 use tokio::time::Instant;
 
 use crate::{
-    error::StoreError,
+    error::{self, StoreError},
     item::{Item, number, text},
     many,
 };
@@ -54,16 +54,8 @@ impl Relations {
             .expression_attribute_values(":until", number(until(at).as_second()))
             .send()
             .await;
-        match result {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(error.into())
-            }
-            _ => Ok(()),
-        }
+        // Whether it was the later time does not matter.
+        error::held(result).map(drop)
     }
 
     /// Notes the same of many persons.

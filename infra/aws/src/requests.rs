@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    error::StoreError,
+    error::{self, StoreError},
     item::{self, number, text},
     transaction::{CommitError, Part, Write},
 };
@@ -169,15 +169,6 @@ impl Requests {
             .expression_attribute_values(":owner", AttributeValue::S(claim.owner.clone()))
             .send()
             .await;
-        match result {
-            Err(error)
-                if !error.as_service_error().is_some_and(
-                    aws_sdk_dynamodb::operation::delete_item::DeleteItemError::is_conditional_check_failed_exception,
-                ) =>
-            {
-                Err(error.into())
-            }
-            _ => Ok(()),
-        }
+        error::held(result).map(drop)
     }
 }
