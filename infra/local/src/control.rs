@@ -37,6 +37,7 @@ pub(crate) fn router(stack: Arc<Inner>) -> Router {
         .route("/local/time", post(time).get(show_time))
         .route("/local/faults", post(faults))
         .route("/local/population", post(population))
+        .route("/local/stack", get(described))
         .route("/local/reset", post(reset))
         .with_state(stack)
 }
@@ -176,6 +177,11 @@ async fn population(
     let id = id.unwrap_or_else(Uuid::new_v4);
     stack.tell_of(id, &event).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+}
+
+/// What `aws cloudformation describe-stacks` would print of this stack, and the environment in which `operate` reaches it.
+async fn described(State(stack): State<Arc<Inner>>) -> Result<Response, Refusal> {
+    Ok(Json(stack.described()?).into_response())
 }
 
 async fn reset(State(stack): State<Arc<Inner>>) -> Result<Response, Refusal> {

@@ -1,6 +1,6 @@
 //! The directory that the local stack begins with, and what kind of organisation may have which scopes.
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
 use mailbox_register::{
     caller::Scope,
     directory::{Agency, Printer, Provider},
@@ -24,7 +24,7 @@ impl Directory {
             .map_err(|error| StackError::Directory(error.to_string()))
     }
 
-    /// Puts every entry into the table.
+    /// Puts what is not in the table there yet: an operator may have changed what is.
     pub(crate) async fn store(&self, client: &Client) -> Result<(), StackError> {
         for provider in &self.providers {
             put(client, "provider", provider).await?;
@@ -74,12 +74,15 @@ async fn put(client: &Client, kind: &str, value: &impl Serialize) -> Result<(), 
         "kind".to_owned(),
         aws_sdk_dynamodb::types::AttributeValue::S(kind.to_owned()),
     );
-    client
+    let stored = client
         .put_item()
         .table_name(table_name("DirectoryTable"))
         .set_item(Some(item))
+        .condition_expression("attribute_not_exists(id)")
         .send()
-        .await
-        .map_err(|error| StackError::Directory(error.to_string()))?;
-    Ok(())
+        .await;
+    match stored.map_err(PutItemError::from) {
+        Ok(_) | Err(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+        Err(error) => Err(StackError::Directory(error.to_string())),
+    }
 }

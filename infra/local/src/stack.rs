@@ -15,6 +15,7 @@ use infra_aws::{
 };
 use jiff::Timestamp;
 use mailbox_register::{hours, person::PersonIdentifier, secret::Secret};
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ use crate::{
     queues::{Queues, QueuesError},
     sdk,
     settings::Settings,
-    template::{Template, TemplateError},
+    template::{Template, TemplateError, physical_name},
     tokens::{Tokens, TokensError},
 };
 
@@ -150,6 +151,8 @@ pub(crate) struct Inner {
     client: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     secret: Secret,
+    /// The same, wrapped by a key of [`Kms`]: for processes that unwrap it as functions do.
+    wrapped_secret: String,
     drivers: Drivers,
     register: Register,
     addresses: Addresses,
@@ -196,6 +199,8 @@ impl Stack {
             async { Kms::start(template, folder).await.map_err(StackError::from) },
         )?;
         let secret = secret(folder)?;
+        let wrapped_secret = kms.wrap("RegisterKey", secret.to_vec())?;
+        let secret = Secret::new(secret);
         let database_faults = if options.database_faults {
             Some(DatabaseFaults::start(database.url()).await?)
         } else {
@@ -236,6 +241,7 @@ impl Stack {
             client,
             sqs: functions.sqs,
             secret,
+            wrapped_secret,
             drivers: functions.drivers,
             register,
             addresses,
@@ -465,6 +471,40 @@ impl Inner {
         Ok(coming.into_iter().chain(reported).chain(reminded).min())
     }
 
+    /// What `aws cloudformation describe-stacks` would print, and the environment that leads to this stack's parts.
+    pub(crate) fn described(&self) -> Result<Value, StackError> {
+        let template = Template::shipped()?;
+        let tables = template.tables.keys().map(|id| (id.clone(), table_name(id)));
+        let buckets = template
+            .buckets
+            .iter()
+            .map(|id| (id.clone(), physical_name(id, "Bucket")));
+        let queues = template.queues.keys().filter_map(|id| {
+            let url = self.queues.queue_url(id)?;
+            Some((format!("{id}Url"), url))
+        });
+        let outputs = tables.chain(buckets).chain(queues);
+        let outputs = outputs.map(|(key, value)| json!({ "OutputKey": key, "OutputValue": value }));
+        let parameters = [
+            ("PersonKeyWrapped", self.wrapped_secret.as_str()),
+            ("Persons", "synthetic"),
+        ];
+        let parameters = parameters.map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }));
+        Ok(json!({
+            "Stacks": [{ "Outputs": outputs.collect::<Vec<_>>(), "Parameters": parameters }],
+            "Environment": {
+                "AWS_REGION": sdk::REGION,
+                "AWS_ACCESS_KEY_ID": "local",
+                "AWS_SECRET_ACCESS_KEY": "local",
+                "AWS_ENDPOINT_URL_DYNAMODB": self.database.url(),
+                "AWS_ENDPOINT_URL_KMS": self.kms.url(),
+                "AWS_ENDPOINT_URL_S3": self.buckets.url(),
+                "AWS_ENDPOINT_URL_SQS": self.queues.url(),
+            },
+            "Now": self.clock.now(),
+        }))
+    }
+
     /// Everything as at the first start.
     pub(crate) async fn reset(&self) -> Result<(), StackError> {
         for id in Template::shipped()?.queues.keys() {
@@ -533,20 +573,20 @@ async fn drive_files(stack: Arc<Inner>) {
 }
 
 /// The register's secret: kept in the data folder, or new.
-fn secret(folder: Option<&Path>) -> Result<Secret, StackError> {
+fn secret(folder: Option<&Path>) -> Result<[u8; 32], StackError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| StackError::Secret)?;
     let Some(file) = folder.map(|folder| folder.join("secret")) else {
-        return Ok(Secret::new(bytes));
+        return Ok(bytes);
     };
     match fs::read(&file) {
-        Ok(kept) => Secret::try_from(kept.as_slice()).map_err(|_| StackError::Secret),
+        Ok(kept) => kept.try_into().map_err(|_| StackError::Secret),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Written whole or not at all: half a secret would make the register unreadable.
             let new = file.with_extension("new");
             fs::write(&new, bytes)?;
             fs::rename(&new, &file)?;
-            Ok(Secret::new(bytes))
+            Ok(bytes)
         }
         Err(error) => Err(error.into()),
     }
