@@ -255,6 +255,7 @@ impl Piece<'_> {
             fields,
             persons,
         };
-        Ok(self.app.disclosures.record(&disclosure).await?)
+        let recorded = self.app.disclosures.record(&disclosure).await;
+        Ok(recorded.inspect_err(|_| metrics::counter!("DisclosuresNotRecorded").increment(1))?)
     }
 }

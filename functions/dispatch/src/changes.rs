@@ -60,16 +60,20 @@ pub(crate) async fn tick(app: &App) -> Vec<StoreError> {
     let now = app.clock.now();
     let before = now.checked_sub(STREAM_TIME).unwrap_or(now);
     let mut errors = Vec::new();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut since) = (Vec::new(), now);
     for bucket in 0..UNFED_BUCKETS {
         match app.changes.unfed(bucket, before, PAGE).await {
-            Ok(persons) => waiting.extend(persons),
+            Ok(persons) => {
+                since = persons.first().map_or(since, |(_, first)| since.min(*first));
+                waiting.extend(persons.into_iter().map(|(person, _)| person));
+            }
             Err(error) => errors.push(error),
         }
     }
     waiting.sort_unstable();
     waiting.dedup();
     metrics::histogram!("ChangesUnfed").record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+    metrics::histogram!("FeedLagSeconds", "feed" => "changes").record(now.duration_since(since).as_secs_f64());
     errors.extend(feed(app, waiting).await.into_iter().map(|(_, error)| error));
     errors
 }

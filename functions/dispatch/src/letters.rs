@@ -54,13 +54,17 @@ pub(crate) async fn tick(app: &App) -> Vec<StoreError> {
     let now = app.clock.now();
     let before = now.checked_sub(STREAM_TIME).unwrap_or(now);
     let mut errors = Vec::new();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut since) = (Vec::new(), now);
     for bucket in 0..UNFED_BUCKETS {
         match app.outbox.letters.unfed(bucket, before, PAGE).await {
-            Ok(letters) => waiting.extend(letters),
+            Ok(letters) => {
+                since = letters.first().map_or(since, |(_, first)| since.min(*first));
+                waiting.extend(letters.into_iter().map(|(letter, _)| letter));
+            }
             Err(error) => errors.push(error),
         }
     }
+    metrics::histogram!("FeedLagSeconds", "feed" => "letters").record(now.duration_since(since).as_secs_f64());
     errors.extend(feed(app, waiting).await.into_iter().map(|(_, error)| error));
     errors
 }

@@ -11,7 +11,7 @@ use infra_aws::{
     notices::{Cursor, DUE_BUCKETS},
     outbox::Stored,
 };
-use mailbox_register::notice::{Notice, NoticeId, Wake};
+use mailbox_register::notice::{Notice, NoticeId, State, Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -128,6 +128,10 @@ pub(crate) async fn wake(app: &App, notice: &Notice) -> Result<(), StoreError> {
             if app.outbox.settle(notice, &settled, now).await? == Stored::Alone {
                 tracing::warn!(notice = %notice.id, kind = notice.message.kind(), state = ?settled.state, "settled");
                 metrics::counter!("NoticesSettled", "channel" => notice.channel.as_str()).increment(1);
+                // Its worker was lost while it sent. One that was unknown before is only left alone now.
+                if matches!(notice.state, State::Sending { .. }) {
+                    metrics::counter!("NoticesUnknown", "channel" => notice.channel.as_str()).increment(1);
+                }
             }
         }
     }

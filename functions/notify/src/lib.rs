@@ -284,5 +284,8 @@ async fn settle(app: &App, held: &Notice, next: &Notice) -> Result<(), StoreErro
     let (channel, kind) = (next.channel.as_str(), next.message.kind());
     tracing::info!(notice = %next.id, channel, kind, state, "handled");
     metrics::counter!("Notices", "channel" => channel, "kind" => kind, "state" => state).increment(1);
+    if state == "unknown" {
+        metrics::counter!("NoticesUnknown", "channel" => channel).increment(1);
+    }
     Ok(())
 }

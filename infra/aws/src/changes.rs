@@ -68,8 +68,11 @@ struct Row {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct IndexRow {
     person: PersonKey,
+    /// Milliseconds since 1970.
+    unfed_at: i64,
 }
 
 impl Changes {
@@ -160,11 +163,16 @@ impl Changes {
         Write::update(Part::Feed, update)
     }
 
-    /// Persons of a bucket of whom the feed has lacked something since `before`.
+    /// Persons of a bucket of whom the feed has lacked something since `before`, each with since when: the longest waiting first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unfed(&self, bucket: u8, before: Timestamp, limit: i32) -> Result<Vec<PersonKey>, StoreError> {
+    pub async fn unfed(
+        &self,
+        bucket: u8,
+        before: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<(PersonKey, Timestamp)>, StoreError> {
         let page = self
             .client
             .query()
@@ -176,8 +184,11 @@ impl Changes {
             .limit(limit)
             .send()
             .await?;
-        let person = |row: Item| item::read::<IndexRow>("changes", row).map(|row| row.person);
-        page.items.into_iter().flatten().map(person).collect()
+        let waiting = |row: Item| {
+            let row = item::read::<IndexRow>("changes", row)?;
+            Ok((row.person, item::moment("changes", row.unfed_at)?))
+        };
+        page.items.into_iter().flatten().map(waiting).collect()
     }
 
     async fn newest(&self, person: &PersonKey, before: Option<u64>, limit: i32) -> Result<Vec<Item>, StoreError> {

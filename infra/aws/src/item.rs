@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::StoreError;
@@ -22,6 +23,11 @@ pub(crate) fn attribute<T: Serialize>(table: &'static str, value: &T) -> Result<
 /// A value from an item of `table`.
 pub(crate) fn read<T: DeserializeOwned>(table: &'static str, item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|_| StoreError::Unreadable(table))
+}
+
+/// A time from an item of `table`, kept as milliseconds since 1970.
+pub(crate) fn moment(table: &'static str, milliseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable(table))
 }
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {

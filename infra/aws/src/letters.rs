@@ -89,8 +89,11 @@ pub struct Letters {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct IndexRow {
     id: LetterId,
+    /// Milliseconds since 1970.
+    unfed_at: i64,
 }
 
 impl Letters {
@@ -218,11 +221,16 @@ impl Letters {
         Write::update(Part::Letter, update)
     }
 
-    /// Letters of a bucket that the feed has lacked something of since `before`.
+    /// Letters of a bucket that the feed has lacked something of since `before`, each with since when: the longest waiting first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unfed(&self, bucket: u8, before: Timestamp, limit: i32) -> Result<Vec<LetterId>, StoreError> {
+    pub async fn unfed(
+        &self,
+        bucket: u8,
+        before: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<(LetterId, Timestamp)>, StoreError> {
         let page = self
             .client
             .query()
@@ -234,8 +242,11 @@ impl Letters {
             .limit(limit)
             .send()
             .await?;
-        let id = |item: Item| item::read::<IndexRow>("letters", item).map(|row| row.id);
-        page.items.into_iter().flatten().map(id).collect()
+        let waiting = |item: Item| {
+            let row = item::read::<IndexRow>("letters", item)?;
+            Ok((row.id, item::moment("letters", row.unfed_at)?))
+        };
+        page.items.into_iter().flatten().map(waiting).collect()
     }
 }
 

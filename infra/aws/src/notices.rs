@@ -206,7 +206,7 @@ impl Notices {
 
 fn due(item: Item) -> Result<Due, StoreError> {
     let row: IndexRow = item::read("notices", item)?;
-    let at = Timestamp::from_millisecond(row.due_at).map_err(|_| StoreError::Unreadable("notices"))?;
+    let at = item::moment("notices", row.due_at)?;
     Ok(Due { notice: row.id, at })
 }
 

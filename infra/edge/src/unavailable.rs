@@ -40,6 +40,7 @@ fn unavailable(error: &StoreError) -> Problem {
 /// Whatever the cause, missing rights among them: it is the audit trail that is down, and it comes back.
 pub fn not_on_record(error: &StoreError) -> Problem {
     tracing::error!(%error, "not on record, so nothing disclosed");
+    metrics::counter!("DisclosuresNotRecorded").increment(1);
     Problem::new(Kind::Unavailable).retry_after(2)
 }
 

@@ -128,7 +128,7 @@ impl Register {
 
 fn due_reminder(item: Item) -> Result<DueReminder, StoreError> {
     let row: RemindRow = item::read("register", item)?;
-    let at = Timestamp::from_millisecond(row.remind_at).map_err(|_| StoreError::Unreadable("register"))?;
+    let at = item::moment("register", row.remind_at)?;
     Ok(DueReminder { person: row.person, at })
 }
 
