@@ -115,6 +115,9 @@ pub struct Call {
     pub operation: String,
     /// The physical names of the tables it touches, each once.
     pub tables: Vec<String>,
+    /// What a role has to allow for it: an operation, and a table or index (`register/index/remind`). A transaction needs
+    /// what its parts do.
+    pub actions: Vec<(String, String)>,
     /// What befell it.
     pub fault: Option<Fault>,
 }
@@ -273,9 +276,11 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let body = to_bytes(Body::new(body), LARGEST).await.map_err(io::Error::other)?;
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let operation = operation(&parts.headers);
         let mut call = Call {
-            operation: operation(&parts.headers),
             tables: tables(&asked),
+            actions: actions(&operation, &asked),
+            operation,
             fault: None,
         };
         let mut let_go = self.let_go.subscribe();
@@ -372,6 +377,27 @@ fn tables(asked: &Value) -> Vec<String> {
     tables.sort_unstable();
     tables.dedup();
     tables
+}
+
+fn actions(operation: &str, asked: &Value) -> Vec<(String, String)> {
+    if operation != "TransactWriteItems" {
+        let index = asked["IndexName"].as_str();
+        let on = |table: String| index.map_or(table.clone(), |index| format!("{table}/index/{index}"));
+        let tables = tables(asked).into_iter();
+        return tables.map(|table| (operation.to_owned(), on(table))).collect();
+    }
+    let mut actions: Vec<_> = transact_items(asked)
+        .filter_map(Value::as_object)
+        .flatten()
+        .map(|(part, action)| {
+            let table = action["TableName"].as_str().unwrap_or_default();
+            // `Put` needs the right `PutItem`, and so on.
+            (format!("{part}Item"), table.to_owned())
+        })
+        .collect();
+    actions.sort_unstable();
+    actions.dedup();
+    actions
 }
 
 /// A reason for each item, as DynamoDB gives them: the first is to blame.
@@ -496,6 +522,7 @@ mod tests {
         assert_eq!(calls[0].fault, Some(Fault::Throttled));
         assert_eq!((calls[1].operation.as_str(), calls[1].fault), ("GetItem", None));
         assert_eq!(calls[1].tables, ["register"]);
+        assert_eq!(calls[1].actions, [("GetItem".to_owned(), "register".to_owned())]);
     }
 
     #[tokio::test]
@@ -524,6 +551,8 @@ mod tests {
             .map(|reason| reason.code().unwrap())
             .collect();
         assert_eq!(codes, ["TransactionConflict", "None"]);
+        let needed = ["changes", "register"].map(|table| ("PutItem".to_owned(), table.to_owned()));
+        assert_eq!(database.faults.calls()[0].actions, needed);
         assert!(!database.has("a").await);
     }
 
