@@ -2,10 +2,13 @@
 
 mod alarms;
 mod buckets;
+mod dashboard;
 mod folders;
+mod metrics;
 mod queues;
 mod rights;
 mod routes;
+mod runbook;
 mod settings;
 mod tables;
 
