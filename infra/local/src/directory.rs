@@ -1,6 +1,6 @@
 //! The directory that the local stack begins with, and what kind of organisation may have which scopes.
 
-use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError};
+use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError};
 use mailbox_register::{
     caller::Scope,
     directory::{Agency, Printer, Provider},
@@ -81,7 +81,7 @@ async fn put(client: &Client, kind: &str, value: &impl Serialize) -> Result<(), 
         .condition_expression("attribute_not_exists(id)")
         .send()
         .await;
-    match stored.map_err(PutItemError::from) {
+    match stored.map_err(SdkError::into_service_error) {
         Ok(_) | Err(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
         Err(error) => Err(StackError::Directory(error.to_string())),
     }
