@@ -11,14 +11,18 @@ use crate::{
 };
 
 mod change;
+mod leaving;
 mod replacement;
+mod restoring;
 mod transition;
 
 #[cfg(test)]
 mod tests;
 
 pub use change::{Actor, Change, Event};
+pub use leaving::Leaving;
 pub use replacement::{Holder, Replacement, replace_identifier};
+pub use restoring::{Since, restore};
 pub use transition::{Command, ContactUpdate, Outcome, Refused, Registering, Transition, Update, apply};
 
 /// One person's entry. There is one per identifier, and it is never removed: a deleted person's entry says so.
@@ -102,21 +106,25 @@ pub struct Deletion {
     /// The identifier that took over, where this one was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<Successor>,
+    /// Since when, by order, nothing else of the person is kept that does not have to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
 }
 
 impl Deletion {
     /// The deletion of what was there before.
     const fn of(before: Option<&Status>, reason: DeletionReason, now: Timestamp) -> Self {
-        let (deleted_at, never_registered) = match before {
-            None => (now, true),
-            Some(Status::Registered(_)) => (now, false),
-            Some(Status::Deleted(before)) => (before.deleted_at, before.never_registered),
+        let (deleted_at, never_registered, erased_at) = match before {
+            None => (now, true, None),
+            Some(Status::Registered(_)) => (now, false, None),
+            Some(Status::Deleted(before)) => (before.deleted_at, before.never_registered, before.erased_at),
         };
         Self {
             deleted_at,
             reason,
             never_registered,
             successor: None,
+            erased_at,
         }
     }
 }

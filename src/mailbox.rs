@@ -190,7 +190,7 @@ pub struct Mailboxes {
 }
 
 /// How a provider stands with a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// Letters go to its mailbox.
@@ -314,6 +314,12 @@ impl Mailboxes {
     pub(crate) fn withdraw(&mut self, now: Timestamp) {
         self.pending = None;
         self.withdrawn_at = Some(now);
+        self.deactivate();
+    }
+
+    /// The active mailbox becomes one of the registered ones, without the person having said anything: the next one that is
+    /// registered may be active.
+    pub(crate) fn deactivate(&mut self) {
         if let Some(mut before) = self.active.take() {
             before.confirmed_by = None;
             self.inactive.push(before);

@@ -310,6 +310,18 @@ impl Notice {
         self.step(State::Unknown { since: now })
     }
 
+    /// As it is put back from a time before its table was lost, at `lost_at`: what may have been sent by then nobody sends
+    /// again, on either channel. What was not to go out before waits as it did.
+    #[must_use]
+    pub fn put_back(&self, lost_at: Timestamp) -> Self {
+        match self.state {
+            State::Waiting { not_before, .. } if not_before > lost_at => self.clone(),
+            State::Waiting { .. } | State::Claimed { .. } | State::Sending { .. } => self.unknown(lost_at).left_alone(),
+            State::Unknown { .. } => self.left_alone(),
+            _ => self.clone(),
+        }
+    }
+
     /// No longer wanted.
     #[must_use]
     pub fn cancelled(&self, now: Timestamp) -> Self {

@@ -6,6 +6,7 @@
 //! in as they usually do.
 
 use askama::Template;
+use jiff::civil::Date;
 
 use crate::{
     code::{CODE_LIFETIME, Code},
@@ -59,6 +60,15 @@ pub enum Message<'a> {
     },
     /// Contact details go stale in two months, unless the person says that they are right.
     FreshnessReminder,
+    /// The provider that the person had chosen leaves the market.
+    ProviderLeaves {
+        /// The name of who leaves.
+        provider: &'a str,
+        /// The first day without it.
+        on: Date,
+        /// The name of the provider whose mailbox is the active one now; none: the person has none.
+        instead: Option<&'a str>,
+    },
 }
 
 /// An e-mail, ready to send.
@@ -189,12 +199,7 @@ fn render(message: &Message<'_>, language: Language, owner: &str, block: Block) 
         return Err(TextError::Owner);
     }
     let text = match *message {
-        Message::MailboxChosen { provider } => {
-            if !is_one_line(provider, MAX_PROVIDER) {
-                return Err(TextError::Provider);
-            }
-            mailbox_chosen(language, block, owner, provider)
-        }
+        Message::MailboxChosen { provider } => mailbox_chosen(language, block, owner, checked_provider(provider)?),
         Message::AddressChanged { what: Channel::Email } => email_changed(language, block, owner),
         Message::AddressChanged { what: Channel::Sms } => mobile_changed(language, block, owner),
         Message::Code { code } => {
@@ -204,8 +209,22 @@ fn render(message: &Message<'_>, language: Language, owner: &str, block: Block) 
         Message::LetterArrived { sender } => letter_arrived(language, block, owner, checked_sender(sender)?),
         Message::LetterReminder { sender } => letter_reminder(language, block, owner, checked_sender(sender)?),
         Message::FreshnessReminder => freshness_reminder(language, block, owner),
+        Message::ProviderLeaves { provider, on, instead } => {
+            let instead = instead.map(checked_provider).transpose()?;
+            let provider = checked_provider(provider)?;
+            provider_leaves(language, block, owner, provider, &on.to_string(), instead)
+        }
     }?;
     Ok(text.trim().to_owned())
+}
+
+/// A provider's name that fits a text.
+fn checked_provider(provider: &str) -> Result<&str, TextError> {
+    if is_one_line(provider, MAX_PROVIDER) {
+        Ok(provider)
+    } else {
+        Err(TextError::Provider)
+    }
 }
 
 /// The sender to name, if any, with a name that fits a text.
@@ -258,6 +277,8 @@ kind!(letter_reminder(owner: &'a str, sender: Option<&'a str>):
     "letter_reminder/nb.txt", "letter_reminder/nn.txt", "letter_reminder/en.txt", "letter_reminder/se.txt");
 kind!(freshness_reminder(owner: &'a str):
     "freshness_reminder/nb.txt", "freshness_reminder/nn.txt", "freshness_reminder/en.txt", "freshness_reminder/se.txt");
+kind!(provider_leaves(owner: &'a str, provider: &'a str, day: &'a str, instead: Option<&'a str>):
+    "provider_leaves/nb.txt", "provider_leaves/nn.txt", "provider_leaves/en.txt", "provider_leaves/se.txt");
 
 #[cfg(test)]
 mod tests {
@@ -273,9 +294,11 @@ mod tests {
     }
 
     /// One message of each kind, with the name that it is rendered under.
-    fn kinds<'a>(provider: &'a str, sender: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 9] {
+    fn kinds<'a>(provider: &'a str, sender: &'a str, code: &'a Code) -> [(&'static str, Message<'a>); 11] {
         let changed = |what| Message::AddressChanged { what };
         let (named, unnamed) = (Some(sender), None);
+        let on = jiff::civil::date(2026, 12, 31);
+        let leaves = |instead| Message::ProviderLeaves { provider, on, instead };
         [
             ("mailbox_chosen", Message::MailboxChosen { provider }),
             ("email_changed", changed(Channel::Email)),
@@ -286,6 +309,8 @@ mod tests {
             ("letter_reminder", Message::LetterReminder { sender: unnamed }),
             ("letter_reminder_from", Message::LetterReminder { sender: named }),
             ("freshness_reminder", Message::FreshnessReminder),
+            ("provider_leaves", leaves(None)),
+            ("provider_leaves_instead", leaves(Some(provider))),
         ]
     }
 
@@ -470,7 +495,7 @@ mod tests {
         let code = code();
         for (kind, message) in kinds(PROVIDER, SENDER, &code) {
             let named = match kind {
-                "mailbox_chosen" => PROVIDER,
+                "mailbox_chosen" | "provider_leaves" | "provider_leaves_instead" => PROVIDER,
                 "code" => "123456",
                 "letter_arrived_from" | "letter_reminder_from" => SENDER,
                 _ => OWNER,

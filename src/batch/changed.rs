@@ -27,12 +27,13 @@ pub fn changed(
         return Vec::new();
     }
     let registration = entry.registration();
-    let happened: Vec<_> = changes
-        .iter()
-        .filter(|change| change.at > since)
-        .flat_map(|change| &change.events)
-        .filter_map(|event| name(event, registration))
-        .collect();
+    let events = || {
+        let since = changes.iter().filter(|change| change.at > since);
+        since.flat_map(|change| &change.events)
+    };
+    let happened: Vec<_> = events().filter_map(|event| name(event, registration)).collect();
+    // Whatever was undone.
+    let was_restored = events().any(|event| matches!(event, Event::Restored { .. }));
     let can_be_notified = |at| registration.is_some_and(|registration| registration.can_be_notified(at));
     // Time alone makes addresses stale.
     let has_aged = can_be_notified(since) != can_be_notified(now);
@@ -46,7 +47,9 @@ pub fn changed(
         ("mailbox", fields.mailbox),
     ];
     seen.into_iter()
-        .filter(|(name, is_seen)| *is_seen && (happened.contains(name) || (has_aged && *name == "canBeNotified")))
+        .filter(|(name, is_seen)| {
+            *is_seen && (was_restored || happened.contains(name) || (has_aged && *name == "canBeNotified"))
+        })
         .map(|(name, _)| name)
         .collect()
 }
@@ -73,12 +76,14 @@ fn name(event: &Event, registration: Option<&Registration>) -> Option<&'static s
         Event::MailboxUpdated { provider } => active
             .is_some_and(|active| active.provider == *provider)
             .then_some("mailbox"),
-        Event::MailboxClosed { .. } => active.is_none().then_some("mailbox"),
+        Event::MailboxClosed { .. } | Event::MailboxProviderLeaves { .. } => active.is_none().then_some("mailbox"),
         Event::PreferredChannelSet { .. }
         | Event::FreshnessReminded { .. }
         | Event::MailboxChoicePending { .. }
         | Event::MailboxChoiceTakenBack { .. }
-        | Event::MailboxRegistered { .. } => None,
+        | Event::MailboxRegistered { .. }
+        | Event::Erased
+        | Event::Restored { .. } => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a transition did, and by whom: the history a citizen reads, and the outbox of the change feed.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{contact::Channel, language::Language, mailbox::ProviderId, organisation::OrganisationNumber};
@@ -16,8 +16,10 @@ pub enum Actor {
         /// Which.
         organisation: OrganisationNumber,
     },
-    /// The register itself: a receipt, the population register, an operator.
+    /// The register itself: a receipt, the population register.
     Register,
+    /// Whoever operates the register, on purpose.
+    Operator,
 }
 
 /// One thing that happened. No address is repeated here: the history outlives them.
@@ -103,12 +105,27 @@ pub enum Event {
         /// Which.
         provider: ProviderId,
     },
+    /// The chosen provider leaves the market: the choice of it has ended.
+    MailboxProviderLeaves {
+        /// Which.
+        provider: ProviderId,
+        /// The first day without it.
+        on: Date,
+    },
     /// The person refuses digital decisions.
     Reserved,
     /// The person accepts them again.
     Unreserved,
     /// The entry was deleted.
     Deleted,
+    /// By order, nothing of the person is kept that does not have to be.
+    Erased,
+    /// The entry is again as it was, after an accident.
+    Restored {
+        /// When it was so.
+        #[serde(rename = "asOf")]
+        as_of: Timestamp,
+    },
     /// Contact data came here from an earlier identifier.
     MovedHere,
 }
@@ -134,9 +151,12 @@ impl Event {
             Self::MailboxActivated { .. } => "mailbox-activated",
             Self::MailboxWithdrawn => "mailbox-withdrawn",
             Self::MailboxClosed { .. } => "mailbox-closed",
+            Self::MailboxProviderLeaves { .. } => "mailbox-provider-leaves",
             Self::Reserved => "reserved",
             Self::Unreserved => "unreserved",
             Self::Deleted => "deleted",
+            Self::Erased => "erased",
+            Self::Restored { .. } => "restored",
             Self::MovedHere => "moved-here",
         }
     }
@@ -168,6 +188,7 @@ impl Event {
                 | Self::MailboxActivated { .. }
                 | Self::MailboxWithdrawn
                 | Self::MailboxClosed { .. }
+                | Self::MailboxProviderLeaves { .. }
         )
     }
 }
@@ -227,10 +248,20 @@ mod tests {
                 before: None,
             },
             Event::MailboxWithdrawn,
-            Event::MailboxClosed { provider },
+            Event::MailboxClosed {
+                provider: provider.clone(),
+            },
+            Event::MailboxProviderLeaves {
+                provider,
+                on: jiff::civil::date(2026, 12, 31),
+            },
             Event::Reserved,
             Event::Unreserved,
             Event::Deleted,
+            Event::Erased,
+            Event::Restored {
+                as_of: Timestamp::UNIX_EPOCH,
+            },
             Event::MovedHere,
         ] {
             assert_eq!(serde_json::to_value(&event).unwrap()["event"], event.kind());

@@ -1,6 +1,8 @@
-//! The single rules that deserve a story; in `visibility`, what others see; and in `model`, all of them in any order.
+//! The single rules that deserve a story; in `leaving`, a provider that leaves the market; in `visibility`, what others see; and in `model`, all of them in any order.
 
+mod leaving;
 mod model;
+mod restoring;
 mod visibility;
 
 use jiff::ToSpan as _;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Actor, Change, Deletion, DeletionReason, Entry, Event, Registration, Status};
+use super::{Actor, Change, Deletion, DeletionReason, Entry, Event, Leaving, Registration, Status};
 use crate::{
     contact::{Address, Channel, ContactPoint, EmailAddress, MobileNumber, norwegian_time},
     language::Language,
@@ -84,8 +84,12 @@ pub enum Command {
     MarkUndeliverable(Address),
     /// The person is reminded of addresses that go stale in two months.
     RemindOfFreshness,
+    /// A provider leaves the market, by the operator's word.
+    ProviderLeaves(Leaving),
     /// The entry is deleted.
     Delete(DeletionReason),
+    /// By order, nothing of the person is kept that does not have to be.
+    Erase,
 }
 
 /// What follows from a command.
@@ -162,17 +166,19 @@ pub fn apply(
         Command::CloseMailbox(provider) => draft.close_mailbox(&provider)?,
         Command::MarkUndeliverable(address) => draft.mark_undeliverable(&address)?,
         Command::RemindOfFreshness => draft.remind_of_freshness(),
+        Command::ProviderLeaves(leaving) => draft.provider_leaves(leaving),
         Command::Delete(reason) => draft.delete(reason),
+        Command::Erase => draft.erase(),
     }
     Ok(draft.finish(entry, person, actor))
 }
 
 /// An entry being changed, and what has happened to it so far.
-struct Draft {
+pub(super) struct Draft {
     status: Option<Status>,
-    now: Timestamp,
-    events: Vec<Event>,
-    notices: Vec<(Channel, Message)>,
+    pub(super) now: Timestamp,
+    pub(super) events: Vec<Event>,
+    pub(super) notices: Vec<(Channel, Message)>,
     codes: Vec<Channel>,
 }
 
@@ -217,7 +223,7 @@ impl Draft {
     }
 
     /// What is registered, if anything is.
-    fn registration(&mut self) -> Option<&mut Registration> {
+    pub(super) fn registration(&mut self) -> Option<&mut Registration> {
         match &mut self.status {
             Some(Status::Registered(registration)) => Some(registration),
             _ => None,
@@ -537,6 +543,26 @@ impl Draft {
             }
             self.status = Some(Status::Deleted(Deletion::of(self.status.as_ref(), reason, self.now)));
             self.events.push(Event::Deleted);
+        }
+    }
+
+    /// What has to be kept is that there was an entry, and who cannot come back; and the number, so that those who follow the changes
+    /// hear whom they have to erase as well. Nobody is told at the addresses: an order is not somebody with a stolen login.
+    fn erase(&mut self) {
+        match &mut self.status {
+            None => {}
+            Some(Status::Deleted(deletion)) => {
+                if deletion.erased_at.is_none() {
+                    deletion.erased_at = Some(self.now);
+                    self.events.push(Event::Erased);
+                }
+            }
+            status @ Some(Status::Registered(_)) => {
+                let mut deletion = Deletion::of(status.as_ref(), DeletionReason::OwnWish, self.now);
+                deletion.erased_at = Some(self.now);
+                *status = Some(Status::Deleted(deletion));
+                self.events.extend([Event::Deleted, Event::Erased]);
+            }
         }
     }
 }

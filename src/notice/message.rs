@@ -1,6 +1,6 @@
 //! What a person is told.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{DEADLINE, REMINDER_LIFETIME};
@@ -48,6 +48,17 @@ pub enum Message {
     },
     /// Contact details go stale in two months, unless the person says that they are right.
     FreshnessReminder,
+    /// The provider that the person had chosen leaves the market.
+    ProviderLeaves {
+        /// Which.
+        provider: ProviderId,
+        /// The first day without it.
+        #[serde(rename = "leavesOn")]
+        on: Date,
+        /// Whose mailbox is the active one now; none: the person has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<ProviderId>,
+    },
 }
 
 impl Message {
@@ -60,6 +71,7 @@ impl Message {
             Self::Letter { reminder: false, .. } => "letter-arrived",
             Self::Letter { reminder: true, .. } => "letter-reminder",
             Self::FreshnessReminder => "freshness-reminder",
+            Self::ProviderLeaves { .. } => "provider-leaves",
         }
     }
 
@@ -69,7 +81,8 @@ impl Message {
             // Of no use once it has run out.
             Self::Code { .. } => CODE_LIFETIME,
             // Nobody reminds again, and the address is fresh for a month more even then.
-            Self::FreshnessReminder => REMINDER_LIFETIME,
+            // Nor of this: the person has to choose anew.
+            Self::FreshnessReminder | Self::ProviderLeaves { .. } => REMINDER_LIFETIME,
             Self::MailboxChosen { .. } | Self::AddressChanged { .. } | Self::Letter { .. } => DEADLINE,
         }
     }
@@ -78,12 +91,15 @@ impl Message {
     pub(super) const fn suits_any_channel(&self) -> bool {
         matches!(
             self,
-            Self::MailboxChosen { .. } | Self::Letter { .. } | Self::FreshnessReminder
+            Self::MailboxChosen { .. } | Self::Letter { .. } | Self::FreshnessReminder | Self::ProviderLeaves { .. }
         )
     }
 
     /// Whether a telephone may be kept quiet at night: what the person has just asked for is not held back.
     pub(super) const fn can_wait_for_the_day(&self) -> bool {
-        matches!(self, Self::Letter { .. } | Self::FreshnessReminder)
+        matches!(
+            self,
+            Self::Letter { .. } | Self::FreshnessReminder | Self::ProviderLeaves { .. }
+        )
     }
 }

@@ -384,3 +384,34 @@ fn reports_take_a_notice_on_and_never_back() {
         }
     }
 }
+
+#[test]
+fn what_may_have_gone_out_before_it_was_lost_is_put_back_so_that_nobody_sends_it_again() {
+    let lost_at = after(3600);
+    let waiting = notice();
+    let claimed = waiting.claim(start(), worker()).unwrap();
+    let sending = claimed.sending(start()).unwrap();
+    for notice in [&waiting, &claimed, &sending, &sending.unknown(after(1))] {
+        let back = notice.put_back(lost_at);
+        assert!(matches!(back.state, State::Unknown { .. }) && back.epoch > notice.epoch);
+        // Nor does the other channel say it.
+        assert_eq!((back.wake_at(), back.follow(next(), lost_at)), (None, None));
+        assert_eq!(back.claim(lost_at, worker()), Err(NotClaimed::Over));
+        // A late report still counts.
+        assert!(back.reported(Receipt::Delivered, "id", lost_at).is_some());
+    }
+    let to_come = Notice {
+        state: State::Waiting {
+            not_before: after(3601),
+            wake_at: after(3601),
+        },
+        ..waiting
+    };
+    for notice in [
+        to_come,
+        sending.sent("id".to_owned(), after(1)),
+        claimed.cancelled(after(1)),
+    ] {
+        assert_eq!(notice.put_back(lost_at), notice);
+    }
+}

@@ -5,9 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
     code::{Code, IssuedFor},
     contact::{Address, EmailAddress, MobileNumber},
+    directory::Provider,
     entry::{Entry, Registration},
     language::Language,
     letter::{self, Letter, LetterId, Outcome, Sender},
+    mailbox::ProviderId,
     notice::{Failure, Message, Notice},
     sms::SmsText,
     texts,
@@ -52,16 +54,21 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
                 Err(end) => return Ok(Err(end)),
             };
             let providers = app.directory.providers(now).await?;
-            let name = providers
-                .iter()
-                .find(|known| known.id == *provider)
-                .map_or(provider.as_str(), |known| known.name.as_str());
-            write(
-                app,
-                &texts::Message::MailboxChosen { provider: name },
-                language,
-                address,
-            )
+            let provider = name_of(&providers, provider);
+            write(app, &texts::Message::MailboxChosen { provider }, language, address)
+        }
+        Message::ProviderLeaves { provider, on, instead } => {
+            let (language, address) = match reach(app, notice, now).await? {
+                Ok(reached) => reached,
+                Err(end) => return Ok(Err(end)),
+            };
+            let providers = app.directory.providers(now).await?;
+            let text = texts::Message::ProviderLeaves {
+                provider: name_of(&providers, provider),
+                on: *on,
+                instead: instead.as_ref().map(|instead| name_of(&providers, instead)),
+            };
+            write(app, &text, language, address)
         }
         Message::Code { challenge, address } => {
             let (language, current) = match reach(app, notice, now).await? {
@@ -109,6 +116,12 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
     }))
 }
 
+/// What people know a provider as.
+fn name_of<'a>(providers: &'a [Provider], id: &'a ProviderId) -> &'a str {
+    let known = providers.iter().find(|known| known.id == *id);
+    known.map_or(id.as_str(), |known| known.name.as_str())
+}
+
 /// Language and address of the entry as it is now; or the notice's end, where there is none.
 async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
     let current = app.register.entries().current(&notice.person).await?;
@@ -122,6 +135,13 @@ async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Lan
     // The person has said meanwhile that the details are right.
     if notice.message == Message::FreshnessReminder && !registration.has_reminder_open() {
         return Ok(Err(notice.cancelled(now)));
+    }
+    // The person has another mailbox by now, and was told of that.
+    if let Message::ProviderLeaves { instead, .. } = &notice.message {
+        let active = registration.mailboxes.active().map(|mailbox| &mailbox.provider);
+        if active != instead.as_ref() {
+            return Ok(Err(notice.cancelled(now)));
+        }
     }
     Ok(registration
         .address(notice.channel)

@@ -69,7 +69,7 @@ impl Caps {
     /// [`StoreError`].
     pub async fn count(&self, number: &MobileNumber, message: &Message, now: Timestamp) -> Result<Room, StoreError> {
         let most = |cap: u32| match message {
-            Message::Letter { .. } | Message::FreshnessReminder => cap - cap / 10,
+            Message::Letter { .. } | Message::FreshnessReminder | Message::ProviderLeaves { .. } => cap - cap / 10,
             Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => cap,
         };
         let day = now.to_zoned(norwegian_time()).date();

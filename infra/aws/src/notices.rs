@@ -225,7 +225,8 @@ fn row(notice: &Notice) -> Result<Item, StoreError> {
     Ok(row)
 }
 
-/// Where a notice waits in the index: an organisation's letters in one lane, all else anywhere.
+/// Where a notice waits in the index: an organisation's letters in one lane, and so what everybody at a provider that leaves is
+/// told; all else anywhere.
 fn bucket(notice: &Notice) -> u8 {
     let random = notice.id.0.as_bytes()[0];
     let lane = match notice.message {
@@ -233,6 +234,7 @@ fn bucket(notice: &Notice) -> u8 {
             let number: u32 = announced_by.to_string().parse().unwrap_or_default();
             u8::try_from(number % u32::from(LANES)).unwrap_or_default()
         }
+        Message::ProviderLeaves { .. } => 0,
         _ => random / WIDTH % LANES,
     };
     lane * WIDTH + random % WIDTH
@@ -285,6 +287,11 @@ mod tests {
                 announced_by: "991825827".parse().unwrap(),
             },
             Message::FreshnessReminder,
+            Message::ProviderLeaves {
+                provider: "e-boks".parse().unwrap(),
+                on: "2026-12-31".parse().unwrap(),
+                instead: Some("digipost".parse().unwrap()),
+            },
         ];
         for message in messages {
             let waiting = notice(message);

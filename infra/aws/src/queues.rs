@@ -59,6 +59,8 @@ fn group(notice: &Notice) -> String {
         Message::Letter { announced_by, .. } => announced_by.to_string(),
         // Nobody waits for these: they keep no code waiting.
         Message::FreshnessReminder => "reminders".to_owned(),
+        // So many at once wait behind each other.
+        Message::ProviderLeaves { .. } => "leaving".to_owned(),
         Message::MailboxChosen { .. } | Message::AddressChanged { .. } | Message::Code { .. } => "register".to_owned(),
     }
 }

@@ -20,6 +20,7 @@ struct Model {
     pending: Option<usize>,
     withdrawn: bool,
     closed: BTreeSet<usize>,
+    erased: bool,
 }
 
 /// An address: which, the months in which it was set and verified, and whether its person was reminded since.
@@ -102,15 +103,26 @@ enum Step {
     Unreserve,
     Register(usize),
     Close(usize),
+    /// Who leaves, who may step in, and whether it is the day already.
+    ProviderLeaves(usize, BTreeSet<usize>, bool),
     Confirm,
     Remind,
     Leave,
     Die,
+    Erase,
 }
 
 impl Step {
-    fn command(&self) -> Command {
+    fn command(&self, now: i32) -> Command {
         match *self {
+            Self::ProviderLeaves(at, ref instead, is_gone) => {
+                let today = later(now).to_zoned(norwegian_time()).date();
+                Command::ProviderLeaves(Leaving {
+                    provider: provider(at),
+                    on: if is_gone { today } else { today.tomorrow().unwrap() },
+                    instead: instead.iter().copied().map(provider).collect(),
+                })
+            }
             Self::Email(at) => contact(Update::Set(email(at)), Update::Keep),
             Self::NoEmail => contact(Update::Remove, Update::Keep),
             Self::Mobile(at) => contact(Update::Keep, Update::Set(mobile(at))),
@@ -125,6 +137,7 @@ impl Step {
             Self::Remind => Command::RemindOfFreshness,
             Self::Leave => Command::Delete(DeletionReason::OwnWish),
             Self::Die => Command::Delete(DeletionReason::PopulationRegister),
+            Self::Erase => Command::Erase,
         }
     }
 }
@@ -200,6 +213,23 @@ impl Model {
                 next.active = next.active.filter(|active| *active != at);
                 next.closed.insert(at);
             }
+            Step::ProviderLeaves(at, ref instead, is_gone) => {
+                let was_chosen = self.active == Some(at) || self.pending == Some(at);
+                next.pending = next.pending.filter(|pending| *pending != at);
+                if self.active == Some(at) {
+                    let others: Vec<_> = self.inactive.intersection(instead).copied().collect();
+                    next.inactive.insert(at);
+                    next.active = None;
+                    if let [other] = others[..] {
+                        next.inactive.remove(&other);
+                        next.active = Some(other);
+                    }
+                }
+                if is_gone && next.inactive.remove(&at) {
+                    next.closed.insert(at);
+                }
+                told = usize::from(was_chosen && reachable);
+            }
             Step::Confirm if !reachable => return None,
             Step::Confirm => next.confirm(now),
             Step::Remind => {
@@ -217,10 +247,23 @@ impl Model {
                 next = Self {
                     there: There::Dead,
                     version: self.version,
+                    erased: self.erased,
                     ..Self::default()
                 };
             }
+            Step::Erase if registered => {
+                next = Self {
+                    there: There::Left,
+                    version: self.version,
+                    erased: true,
+                    ..Self::default()
+                };
+            }
+            Step::Erase => next.erased |= self.there != There::Never,
             Step::Leave | Step::Die => {}
+        }
+        if next.there == There::Registered {
+            next.erased = false;
         }
         if next != *self {
             next.version += 1;
@@ -247,8 +290,13 @@ impl Model {
             ..Self::default()
         };
         match &entry.status {
-            Status::Deleted(deletion) if deletion.reason == DeletionReason::OwnWish => model.there = There::Left,
-            Status::Deleted(_) => model.there = There::Dead,
+            Status::Deleted(deletion) => {
+                model.erased = deletion.erased_at.is_some();
+                model.there = match deletion.reason {
+                    DeletionReason::OwnWish => There::Left,
+                    _ => There::Dead,
+                };
+            }
             Status::Registered(registration) => {
                 let mailboxes = &registration.mailboxes;
                 model.there = There::Registered;
@@ -290,10 +338,13 @@ fn steps() -> impl Strategy<Value = Vec<(i32, Step)>> {
         1 => Just(Step::Unreserve),
         4 => (0..3usize).prop_map(Step::Register),
         2 => (0..3usize).prop_map(Step::Close),
+        2 => (0..3usize, proptest::collection::btree_set(0..3usize, 0..3), any::<bool>())
+            .prop_map(|(at, instead, is_gone)| Step::ProviderLeaves(at, instead, is_gone)),
         1 => Just(Step::Confirm),
         3 => Just(Step::Remind),
         1 => Just(Step::Leave),
         1 => Just(Step::Die),
+        1 => Just(Step::Erase),
     ];
     proptest::collection::vec((months, step), 1..40)
 }
@@ -308,7 +359,7 @@ proptest! {
         let mut now = 0;
         for (months, step) in steps {
             now += months;
-            let result = run_after(now, entry.as_ref(), step.command());
+            let result = run_after(now, entry.as_ref(), step.command(now));
             match (model.next(&step, now), result) {
                 (None, Err(_)) => {}
                 (Some((next, told)), Ok(transition)) => {
@@ -321,14 +372,14 @@ proptest! {
                             let choices = outcome
                                 .notices
                                 .iter()
-                                .filter(|(_, message)| matches!(message, Message::MailboxChosen { .. }));
+                                .filter(|(_, message)| matches!(message, Message::MailboxChosen { .. } | Message::ProviderLeaves { .. }));
                             prop_assert_eq!(choices.count(), told);
                             if matches!(step, Step::Remind) {
                                 let by = if model.email.is_some() { Channel::Email } else { Channel::Sms };
                                 prop_assert_eq!(outcome.notices, [(by, Message::FreshnessReminder)]);
                             }
                             entry = Some(outcome.entry);
-                            let again = run_after(now, entry.as_ref(), step.command());
+                            let again = run_after(now, entry.as_ref(), step.command(now));
                             prop_assert_eq!(again, Ok(Transition::Unchanged));
                         }
                     }
