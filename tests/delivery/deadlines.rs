@@ -94,6 +94,24 @@ async fn what_comes_back_from_the_dead_letters_after_days_is_not_sent() {
 }
 
 #[tokio::test]
+async fn what_comes_back_from_the_dead_letters_in_time_is_sent_once() {
+    let world = World::new().await;
+    let parts = Parts::of(&world);
+    let notice = add(&world, Channel::Sms, 1).await.remove(0);
+    lose_stream(&world);
+    parts.enqueue(&notice).await;
+    let dead = parts.take_all().await.remove(0).body.unwrap();
+    sleep(&world, SignedDuration::from_hours(1));
+    // By two people who do not know of each other.
+    for _ in 0..2 {
+        parts.enqueue_text(notice.channel, &dead).await;
+    }
+    world.stack.settle().await.unwrap();
+    world.stack.tick().await.unwrap();
+    assert_eq!(accepted(&world, notice.id).len(), 1);
+}
+
+#[tokio::test]
 async fn a_worker_that_gets_to_the_call_after_the_deadline_does_not_call() {
     let world = World::new().await;
     let notice = chosen(&world, WITH_MOBILE).await;

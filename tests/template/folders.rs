@@ -97,6 +97,7 @@ fn floor(folder: &str) -> u8 {
         // It says what the store failed to do.
         "infra/edge" => 2,
         function if function.starts_with("functions/") => 3,
+        "infra/operate" => 3,
         "infra/local" => 4,
         "tests" => 5,
         "benches" => 6,
