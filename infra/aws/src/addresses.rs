@@ -22,6 +22,7 @@ use serde::Deserialize;
 use crate::{
     error::StoreError,
     item::{self, number, text},
+    register::Entries,
     retry,
     transaction::{Part, Write},
 };
@@ -128,6 +129,72 @@ impl Addresses {
             *sharing.flag_of(channel) = Some(shared);
         }
         Ok(sharing)
+    }
+
+    /// What it does to the flags that a person's entry, which was lost, is put back: where the person still stands at an
+    /// address, the flag alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn putting_back(&self, person: &PersonKey, after: Option<&Registration>) -> Result<Sharing, StoreError> {
+        let mut sharing = Sharing::default();
+        for channel in Channel::ALL {
+            let address = after.and_then(|registration| registration.address(channel));
+            let Some(address) = address.map(|address| self.key(&address)) else {
+                continue;
+            };
+            let shared = if self.is_at(&address, person).await? {
+                let sharers = self.sharers(&address, [person, person]).await?;
+                sharing.writes.push(self.bump(&address, sharers.revision, 0)?);
+                !sharers.others.is_empty()
+            } else {
+                self.take(person, &address, channel, &mut sharing).await?
+            };
+            *sharing.flag_of(channel) = Some(shared);
+        }
+        Ok(sharing)
+    }
+
+    /// Whether a registration has an address, given as it stands here.
+    pub fn is_of(&self, registration: Option<&Registration>, address: &str) -> bool {
+        let has = |channel| registration.and_then(|registration| registration.address(channel));
+        let theirs = Channel::ALL.into_iter().filter_map(has);
+        theirs.map(|theirs| self.key(&theirs)).any(|theirs| theirs == address)
+    }
+
+    /// What it does to the flags that a person no longer stands at an address, given as it stands here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn vacating(&self, entries: &Entries, address: &str, person: &PersonKey) -> Result<Sharing, StoreError> {
+        let mut sharing = Sharing::default();
+        let sharers = self.sharers(address, [person, person]).await?;
+        if let [other] = sharers.others.as_slice() {
+            let stored = entries.one(other).await?;
+            let registration = stored.as_ref().and_then(|stored| stored.entry.registration());
+            for channel in Channel::ALL {
+                let theirs = registration.and_then(|registration| registration.address(channel));
+                if theirs.is_some_and(|theirs| self.key(&theirs) == address) {
+                    sharing.others.push((other.clone(), flag(channel), false));
+                }
+            }
+        }
+        sharing.writes.push(self.removing(address, person)?);
+        sharing.writes.push(self.bump(address, sharers.revision, -1)?);
+        Ok(sharing)
+    }
+
+    async fn is_at(&self, address: &str, person: &PersonKey) -> Result<bool, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("address", text(address))
+            .key("person", text(person.as_str()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(found.item.is_some())
     }
 
     /// What it does to the flags that one person's registration moves to another identifier: first what it does to the

@@ -5,13 +5,15 @@
 //!
 //! What nobody else can see is in the history alone: that an entry which is deleted is deleted once more would tell why.
 
+mod since;
+
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, Update},
 };
 use jiff::Timestamp;
 use mailbox_register::{
-    entry::{Change, Event, Outcome},
+    entry::{Change, Event, Outcome, Status},
     mailbox::ProviderId,
     person::PersonKey,
 };
@@ -22,6 +24,8 @@ use crate::{
     item::{self, Item, number, text},
     transaction::{Part, Write},
 };
+
+pub use self::since::{Beginnings, ChangesCursor};
 
 /// The feed of what happens to entries.
 pub const FEED: &str = "changes";
@@ -91,6 +95,10 @@ impl Changes {
         if !outcome.providers.is_empty() {
             let providers = item::attribute("changes", &outcome.providers)?;
             row.insert("providers".to_owned(), providers);
+        }
+        if let Status::Deleted(deletion) = &outcome.entry.status {
+            // For whoever restores the register; shown nowhere.
+            row.insert("reason".to_owned(), item::attribute("changes", &deletion.reason)?);
         }
         if outcome.is_visible {
             row.insert("unfedBucket".to_owned(), number(bucket(person)));

@@ -6,9 +6,10 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use mailbox_register::{
     directory::{Agency, Printer, Provider},
+    mailbox::ProviderId,
     organisation::OrganisationNumber,
 };
 use serde::de::DeserializeOwned;
@@ -84,6 +85,25 @@ impl Directory {
             }
         };
         Ok(Printer::in_force(&printers, now).cloned())
+    }
+
+    /// Says from when on there is no such provider any more. Refused where there never was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ends(&self, provider: &ProviderId, on: Date) -> Result<(), StoreError> {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("kind", text("provider"))
+            .key("id", text(provider.as_str()))
+            .update_expression("SET #until = :until")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", text(on.to_string()))
+            .send()
+            .await?;
+        Ok(())
     }
 
     async fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, StoreError> {

@@ -36,5 +36,6 @@ pub mod sending;
 pub mod signatures;
 pub mod sms;
 pub mod steps;
+pub mod sweeping;
 pub mod transaction;
 pub mod usage;

@@ -98,6 +98,31 @@ impl Outbox {
         }
     }
 
+    /// Adds a notice that was lost, and to its letter what is not known of it any more. Says whether it was added: one that is there
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_back(&self, then: &Notice, next: &Notice, now: Timestamp) -> Result<bool, StoreError> {
+        let adding = self.notices.adding(next)?;
+        let news = letter::news(next).filter(|_| next.state != then.state);
+        if let Some((letter, news)) = letter_of(next).zip(news) {
+            let writes = vec![adding.clone(), self.letters.adding(letter, vec![news], false, now)?];
+            match self.commit(writes).await {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Conflict(Part::Notice)) => return Ok(false),
+                // There is no letter any more to add it to.
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        match self.commit(vec![adding]).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
     async fn store(
         &self,
         read: &Notice,

@@ -1,5 +1,6 @@
 //! The entries and their history.
 
+mod everybody;
 mod reminders;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,6 +28,7 @@ use crate::{
     transaction::{self, CommitError, Part, Write},
 };
 
+pub use self::everybody::{EntriesCursor, EntriesPage};
 pub use self::reminders::{DueReminder, DueReminders, REMIND_BUCKETS, RemindCursor};
 use self::reminders::{remind_at, remind_bucket};
 
@@ -53,6 +55,11 @@ pub struct Stored {
     /// Where the entry stands in the index `remind`, in milliseconds since 1970.
     #[serde(default)]
     remind_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
 }
 
 /// What there is of a person, by the identifier that is in use.
@@ -107,6 +114,24 @@ impl Entries {
             .send()
             .await?;
         found.item.map(|item| item::read("register", item)).transpose()
+    }
+
+    /// The version of a person's entry as of now, whether the entry can be read or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn version(&self, person: &PersonKey) -> Result<Option<u64>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("person", text(person.as_str()))
+            .projection_expression("version")
+            .consistent_read(true)
+            .send()
+            .await?;
+        let read = |row| item::read::<Version>("register", row).map(|row| row.version);
+        found.item.map(read).transpose()
     }
 
     /// What there is of a person as of now: where the identifier was replaced, by its last successor.
@@ -186,14 +211,7 @@ impl Entries {
             .iter()
             .map(|person| Item::from([("person".to_owned(), text(person.as_str()))]));
         let items = many::get(&self.client, &self.table, keys, consistent, deadline).await?;
-        let read = |item: Item| {
-            let Some(AttributeValue::S(key)) = item.get("person") else {
-                return Err(StoreError::Unreadable("register"));
-            };
-            let key = PersonKey::from_stored(key);
-            Ok((key, item::read("register", item)?))
-        };
-        items.into_iter().map(read).collect()
+        items.into_iter().map(everybody::keyed).collect()
     }
 
     /// Opens a connection before the first request, by a read that finds nothing. Its result does not matter.
@@ -234,6 +252,20 @@ impl Register {
     /// [`StoreError::Unwritable`].
     pub fn writes(&self, person: &PersonKey, outcome: &Outcome, sharing: &Sharing) -> Result<Vec<Write>, StoreError> {
         let before = outcome.entry.version - 1;
+        self.writes_on((before > 0).then_some(before), person, outcome, sharing)
+    }
+
+    /// The same on any version: none where there is no entry, whatever its history says.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub fn writes_on(
+        &self,
+        before: Option<u64>,
+        person: &PersonKey,
+        outcome: &Outcome,
+        sharing: &Sharing,
+    ) -> Result<Vec<Write>, StoreError> {
         let mut assignments = vec!["version = :version", "entry = :entry", "changedAt = :changedAt"];
         let mut update = Update::builder()
             .table_name(&self.entries.table)
@@ -259,15 +291,24 @@ impl Register {
             gone = " REMOVE remindBucket, remindAt";
         }
         update = update.update_expression(format!("SET {}{gone}", assignments.join(", ")));
-        update = if before == 0 {
-            update.condition_expression("attribute_not_exists(person)")
-        } else {
-            update
+        update = match before {
+            None => update.condition_expression("attribute_not_exists(person)"),
+            Some(before) => update
                 .condition_expression("version = :before")
-                .expression_attribute_values(":before", number(before))
+                .expression_attribute_values(":before", number(before)),
         };
         let change = self.changes.adding(person, outcome)?;
         let mut writes = vec![Write::update(Part::Entry, update)?, change];
+        writes.extend(self.flags(sharing)?);
+        Ok(writes)
+    }
+
+    /// The writes to entries of others who share an address, or no longer do.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub fn flags(&self, sharing: &Sharing) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::new();
         // A transaction takes one write per item: who shares both addresses gets both flags by one.
         let mut others = HashMap::<&PersonKey, BTreeMap<&str, bool>>::new();
         for (other, flag, shared) in &sharing.others {

@@ -4,8 +4,11 @@
 
 pub mod command;
 pub mod end;
+pub mod erase;
 pub mod pace;
 pub mod place;
 pub mod progress;
+pub mod provider_leaves;
+pub mod restore;
 pub mod stop;
 pub mod tables;
