@@ -198,9 +198,7 @@ impl Stack {
             },
             async { Kms::start(template, folder).await.map_err(StackError::from) },
         )?;
-        let secret = secret(folder)?;
-        let wrapped_secret = kms.wrap("RegisterKey", secret.to_vec())?;
-        let secret = Secret::new(secret);
+        let (secret, wrapped_secret) = secret(folder, &kms)?;
         let database_faults = if options.database_faults {
             Some(DatabaseFaults::start(database.url()).await?)
         } else {
@@ -572,8 +570,15 @@ async fn drive_files(stack: Arc<Inner>) {
     }
 }
 
-/// The register's secret: kept in the data folder, or new.
-fn secret(folder: Option<&Path>) -> Result<[u8; 32], StackError> {
+/// The register's secret, and the same wrapped by a key.
+fn secret(folder: Option<&Path>, kms: &Kms) -> Result<(Secret, String), StackError> {
+    let bytes = secret_bytes(folder)?;
+    let wrapped = kms.wrap("RegisterKey", bytes.to_vec())?;
+    Ok((Secret::new(bytes), wrapped))
+}
+
+/// The secret: kept in the data folder, or new.
+fn secret_bytes(folder: Option<&Path>) -> Result<[u8; 32], StackError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| StackError::Secret)?;
     let Some(file) = folder.map(|folder| folder.join("secret")) else {
