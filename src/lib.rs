@@ -24,6 +24,7 @@ pub mod receipt;
 pub mod secret;
 pub mod sms;
 pub mod texts;
+pub mod trace;
 pub mod usage;
 pub mod words;
 
