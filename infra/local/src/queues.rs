@@ -54,6 +54,13 @@ const LONGEST_GROUP: usize = 128;
 /// The system attribute that a message's group is given back in.
 const GROUP: &str = "MessageGroupId";
 
+/// The system attribute that a message's trace header is sent and given back in.
+const TRACE_HEADER: &str = "AWSTraceHeader";
+
+/// Where it is kept meanwhile: the queues behind keep a message's own attributes, and none is called so, because the
+/// service keeps names that begin with `AWS.` to itself.
+const KEPT_TRACE_HEADER: &str = "AWS.TraceHeader";
+
 /// Why the queues cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum QueuesError {
@@ -192,7 +199,8 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -
         return refusal.response();
     }
     let failed = take_refused(&action, &mut input);
-    let body = if failed.is_empty() {
+    let kept = keep_trace_headers(&action, &mut input);
+    let body = if failed.is_empty() && !kept {
         body
     } else {
         input.to_string().into()
@@ -205,8 +213,13 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -
         if !failed.is_empty() {
             rewrite(&mut response, |output| output["Failed"] = failed.into());
         }
-        if action == "ReceiveMessage" && asks_for_group(&input) {
-            rewrite(&mut response, |output| name_groups(&shared.backend, &input, output));
+        if action == "ReceiveMessage" {
+            rewrite(&mut response, |output| {
+                if asks_for(&input, GROUP) {
+                    name_groups(&shared.backend, &input, output);
+                }
+                give_trace_headers_back(&input, output);
+            });
         }
     }
     passed_on(response)
@@ -219,13 +232,13 @@ fn rewrite(response: &mut MockResponse, change: impl FnOnce(&mut Value)) {
     }
 }
 
-fn asks_for_group(input: &Value) -> bool {
+fn asks_for(input: &Value, attribute: &str) -> bool {
     // The latter is the deprecated name of the former.
     ["MessageSystemAttributeNames", "AttributeNames"]
         .iter()
         .filter_map(|list| input[list].as_array())
         .flatten()
-        .any(|name| name == GROUP || name == "All")
+        .any(|name| name == attribute || name == "All")
 }
 
 /// Gives the received messages their groups, which the queues behind do not tell.
@@ -238,6 +251,40 @@ fn name_groups(backend: &FairBackend, input: &Value, output: &mut Value) {
             .and_then(|handle| backend.group(queue?, handle));
         if let Some(group) = group {
             message["Attributes"][GROUP] = json!(*group);
+        }
+    }
+}
+
+/// Puts the trace headers of sent messages where the queues behind keep them. Says whether there were any.
+fn keep_trace_headers(action: &str, input: &mut Value) -> bool {
+    let messages = match action {
+        "SendMessage" => std::slice::from_mut(input),
+        "SendMessageBatch" => input["Entries"].as_array_mut().map_or(&mut [][..], Vec::as_mut_slice),
+        _ => return false,
+    };
+    let mut any = false;
+    for message in messages {
+        let sent = message
+            .get_mut("MessageSystemAttributes")
+            .and_then(Value::as_object_mut);
+        if let Some(header) = sent.and_then(|sent| sent.remove(TRACE_HEADER)) {
+            message["MessageAttributes"][KEPT_TRACE_HEADER] = header;
+            any = true;
+        }
+    }
+    any
+}
+
+/// Gives received messages their trace headers, to whoever asks for them.
+fn give_trace_headers_back(input: &Value, output: &mut Value) {
+    let messages = output.get_mut("Messages").and_then(Value::as_array_mut);
+    for message in messages.into_iter().flatten() {
+        let own = message.get_mut("MessageAttributes").and_then(Value::as_object_mut);
+        let Some(mut header) = own.and_then(|own| own.remove(KEPT_TRACE_HEADER)) else {
+            continue;
+        };
+        if asks_for(input, TRACE_HEADER) {
+            message["Attributes"][TRACE_HEADER] = header["StringValue"].take();
         }
     }
 }

@@ -1,6 +1,9 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    Message, MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
+    MessageSystemAttributeValue, SendMessageBatchRequestEntry,
+};
 
 use super::*;
 use crate::template::{Redrive, Template};
@@ -346,6 +349,70 @@ fn group(message: &Message) -> Option<&str> {
     attributes
         .get(&MessageSystemAttributeName::MessageGroupId)
         .map(String::as_str)
+}
+
+#[tokio::test]
+async fn a_trace_header_is_kept_and_told_to_who_asks() {
+    let (_queues, client, url) = start().await;
+    let own = |value: &str| {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+        value.build().unwrap()
+    };
+    let header = |value: &str| {
+        let value = MessageSystemAttributeValue::builder()
+            .data_type("String")
+            .string_value(value);
+        value.build().unwrap()
+    };
+    let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+    let alone = client.send_message().queue_url(&url).message_body("n-1");
+    let alone = alone.message_system_attributes(name.clone(), header("Root=1"));
+    alone.message_attributes("own", own("x")).send().await.unwrap();
+    let entry = SendMessageBatchRequestEntry::builder().id("a").message_body("n-2");
+    let entry = entry.message_system_attributes(name, header("Root=2")).build().unwrap();
+    let batch = client.send_message_batch().queue_url(&url).entries(entry);
+    batch.send().await.unwrap();
+    send(&client, &url, "n-3").await;
+
+    for (name, told) in [
+        (MessageSystemAttributeName::SentTimestamp, [None; 3]),
+        (
+            MessageSystemAttributeName::AwsTraceHeader,
+            [Some("Root=1"), Some("Root=2"), None],
+        ),
+    ] {
+        let receive = client.receive_message().queue_url(&url).max_number_of_messages(10);
+        let received = receive
+            .message_system_attribute_names(name)
+            .message_attribute_names("All");
+        let messages = received.send().await.unwrap().messages.unwrap();
+        let headers: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                message
+                    .attributes
+                    .as_ref()?
+                    .get(&MessageSystemAttributeName::AwsTraceHeader)
+            })
+            .map(|header| header.map(String::as_str))
+            .collect();
+        assert_eq!(headers, told);
+        let own: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                message
+                    .message_attributes
+                    .iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str())
+            })
+            .map(Iterator::collect::<Vec<_>>)
+            .collect();
+        assert_eq!(own, [vec!["own"], vec![], vec![]]);
+        for message in &messages {
+            show_again(&client, &url, message).await;
+        }
+    }
 }
 
 #[tokio::test]
