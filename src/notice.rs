@@ -13,6 +13,7 @@ use crate::{
     hours,
     person::PersonKey,
     receipt::{Fate, Receipt},
+    trace::{self, Trace},
 };
 
 mod message;
@@ -68,6 +69,9 @@ pub struct Notice {
     pub deadline: Timestamp,
     /// Failed tries so far. Throttling is not one.
     pub attempts: u32,
+    /// The request that it follows from; none in notices from before that was kept.
+    #[serde(default, deserialize_with = "trace::stored", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// The notice on the other channel that this one follows, where that came to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<NoticeId>,
@@ -122,6 +126,7 @@ impl Notice {
             deadline: later(due_at, message.lifetime()),
             message,
             attempts: 0,
+            trace: None,
             follows: None,
             followed: false,
             epoch: 1,
@@ -130,6 +135,12 @@ impl Notice {
                 wake_at: due_at,
             },
         }
+    }
+
+    /// The notice as one that a request has caused.
+    #[must_use]
+    pub fn caused_by(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
     }
 
     /// When the tick has to look at it; none once nothing more has to happen.
@@ -184,6 +195,7 @@ impl Notice {
         (came_to_nothing && self.can_be_followed() && now < self.deadline).then(|| {
             let following = Self {
                 follows: Some(self.id),
+                trace: self.trace,
                 // Both channels together have the time that one has.
                 deadline: self.deadline,
                 ..Self::new(

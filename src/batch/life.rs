@@ -19,6 +19,7 @@ use crate::{
     caller::Fields,
     organisation::OrganisationNumber,
     secret::Secret,
+    trace::{self, Trace},
     words::{Purpose, Reference},
 };
 
@@ -350,6 +351,9 @@ pub struct Batch {
     /// What is to be done; none where that could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// The request that asked for it, or the event that brought its file; none in batches from before that was kept.
+    #[serde(default, deserialize_with = "trace::stored", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// When it began.
     pub created_at: Timestamp,
     /// When it last got further.
@@ -390,6 +394,7 @@ impl Batch {
             organisation,
             name,
             order,
+            trace: None,
             created_at: now,
             progress_at: now,
             turn: 1,
@@ -398,6 +403,12 @@ impl Batch {
             rows_done: 0,
             state,
         }
+    }
+
+    /// The batch as one that a request or an event has caused.
+    #[must_use]
+    pub fn caused_by(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same batch in another state.

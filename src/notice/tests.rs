@@ -310,6 +310,14 @@ fn a_reminder_of_freshness_outlasts_weeks_in_which_nothing_goes_out_and_ends_whi
 }
 
 #[test]
+fn what_follows_on_the_other_channel_has_the_same_cause() {
+    let trace = Trace::parse("Root=1-5759e988-bd862e3fe1be46a994272793");
+    let failed = notice().caused_by(trace).failed(Failure::NoAddress, after(60));
+    let (followed, following) = failed.follow(next(), after(60)).unwrap();
+    assert_eq!((followed.trace, following.trace), (trace, trace));
+}
+
+#[test]
 fn what_follows_has_no_more_time_than_what_it_follows() {
     let failed = notice().failed(Failure::AddressRefused, after(3600));
     let (_, following) = failed.follow(next(), after(3600)).unwrap();

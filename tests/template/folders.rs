@@ -157,6 +157,11 @@ fn each_function_has_its_folder_and_a_short_main() {
         assert!(main.contains("flavor = \"current_thread\""), "{name}");
         // Logs go where the template says, at its level, and name the function.
         assert!(main.contains(&format!("telemetry::start(\"{name}\"")), "{name}");
+        // What it logs can be joined to its trace. HTTP functions see to it in their common router.
+        assert!(
+            main.contains("trace::invocation(&event.context") || main.contains("lambda_http::run("),
+            "{name}"
+        );
     }
 }
 

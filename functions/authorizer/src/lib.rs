@@ -22,7 +22,7 @@ mod token;
 use std::borrow::Cow;
 
 use aws_lambda_events::apigw::ApiGatewayV2CustomAuthorizerV2Request;
-use infra_edge::clock::Clock;
+use infra_edge::{clock::Clock, trace};
 use mailbox_register::{caller::Verdict, person::Population};
 use serde::Serialize;
 
@@ -135,8 +135,11 @@ pub async fn handle(authorizer: &Authorizer, event: ApiGatewayV2CustomAuthorizer
         .map(|header| String::from_utf8_lossy(header.as_bytes()))
         .collect();
     let authorization = (!headers.is_empty()).then(|| headers.join(","));
+    let verdict = authorizer.verdict(authorization.as_deref());
+    // The function behind it has a trace of its own, and this same identity of the request.
+    let request = event.request_context.request_id.unwrap_or_default();
     Response {
         is_authorized: true,
-        context: authorizer.verdict(authorization.as_deref()).await,
+        context: trace::request(&request, verdict).await,
     }
 }

@@ -1,7 +1,7 @@
 //! The Lambda function `authorizer`.
 
 use authorizer::{Authorizer, Settings, handle};
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,7 +12,8 @@ async fn main() -> Result<(), Error> {
     authorizer.prime().await;
     let authorizer = &authorizer;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        let response = handle(authorizer, event.payload).await;
+        let handled = handle(authorizer, event.payload);
+        let response = trace::invocation(&event.context, handled).await;
         telemetry::flush();
         Ok::<_, Error>(response)
     }))

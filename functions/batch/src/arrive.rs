@@ -4,6 +4,7 @@ use infra_aws::{
     files::{FileError, Found},
     steps::Step,
 };
+use infra_edge::trace;
 use mailbox_register::batch::{
     life::{Batch, BatchId, Failure, FailureCode, State},
     name::NameFault,
@@ -121,7 +122,7 @@ pub(crate) async fn arrive(app: &App, object: &ObjectCreated) -> Result<(), Late
     if let Some(batch) = batch {
         match &batch.state {
             // Also where this message comes a second time: the first worker may have died before it could ask.
-            State::Received { .. } => app.steps.ask(batch.id, batch.organisation, &[Step::Plan]).await?,
+            State::Received { .. } => app.steps.ask(&batch, &[Step::Plan]).await?,
             State::Failed { .. } => summary::write(app, &batch).await?,
             _ => {}
         }
@@ -163,7 +164,8 @@ async fn unreadable(app: &App, object: &ObjectCreated, upload: &Upload) -> Resul
     let now = app.clock.now();
     let name = upload.name.as_ref().ok().cloned();
     let state = failed(FailureCode::Unreadable, now);
-    let batch = Batch::new(identity(app, object), upload.organisation, name, None, state, now);
+    let batch =
+        Batch::new(identity(app, object), upload.organisation, name, None, state, now).caused_by(trace::current());
     summary::write(app, &batch).await?;
     app.batches.add(&batch).await?;
     Ok(())
@@ -187,7 +189,7 @@ async fn dropped(app: &App, object: &ObjectCreated, upload: &Upload, found: Foun
         (Ok(_), Ok(order)) => (Some(order), State::Received { source: found.source }),
     };
     let name = upload.name.as_ref().ok().cloned();
-    let batch = Batch::new(id, upload.organisation, name, order, state, now);
+    let batch = Batch::new(id, upload.organisation, name, order, state, now).caused_by(trace::current());
     if app.batches.add(&batch).await? {
         metrics::counter!("BatchesReceived").increment(1);
         return Ok(Some(batch));

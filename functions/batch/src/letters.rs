@@ -8,6 +8,7 @@ use infra_aws::{
     register::Stored,
     transaction::{CommitError, Part},
 };
+use infra_edge::trace;
 use jiff::Timestamp;
 use mailbox_register::{
     batch::{
@@ -155,9 +156,11 @@ async fn announce(piece: &Piece<'_>, row: &Row, key: &PersonKey, stored: Option<
         if piece.order.dry_run {
             return Ok(Announced::Now(Box::new(letter)));
         }
-        match app.outbox.announce(&letter, &notices, Vec::new()).await {
+        let is_unreachable = notices.is_empty();
+        let trace = trace::current();
+        match app.outbox.announce(&letter, notices, trace, Vec::new()).await {
             Ok(()) => {
-                let outcome = if notices.is_empty() { "unreachable" } else { "planned" };
+                let outcome = if is_unreachable { "unreachable" } else { "planned" };
                 metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);
                 return Ok(Announced::Now(Box::new(letter)));
             }

@@ -29,7 +29,7 @@ use infra_aws::{
     register::Register,
     steps::{Step, StepMessage, StepQueue},
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, telemetry, trace};
 use leaky_bucket::RateLimiter;
 use mailbox_register::{batch::cost::Prices, person::Population, secret::Secret, texts::OwnerName};
 use serde_json::Value;
@@ -141,8 +141,13 @@ pub async fn handle(app: &App, event: Event) -> Result<SqsBatchResponse, TickFai
 async fn messages(app: &App, event: SqsEvent) -> SqsBatchResponse {
     let mut answer = SqsBatchResponse::default();
     for message in event.records {
-        if let Err(error) = handle_message(app, message.body.as_deref().unwrap_or_default()).await {
-            tracing::error!(%error, "a message could not be handled");
+        let failed = trace::caused_by(trace::of_message(&message), async {
+            let handled = handle_message(app, message.body.as_deref().unwrap_or_default()).await;
+            handled
+                .inspect_err(|error| tracing::error!(%error, "a message could not be handled"))
+                .is_err()
+        });
+        if failed.await {
             metrics::counter!("BatchStepFailures").increment(1);
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();

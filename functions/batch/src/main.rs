@@ -2,7 +2,7 @@
 
 use batch::{Clients, Event, Settings};
 use infra_aws::{files, keys, sdk};
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -24,8 +24,8 @@ async fn main() -> Result<(), Error> {
     app.batches.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let event = Event::try_from(event.payload)?;
-        Ok::<_, Error>(batch::handle(app, event).await?)
+        let handled = batch::handle(app, Event::try_from(event.payload)?);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await?)
     }))
     .await
 }

@@ -114,7 +114,7 @@ pub(crate) async fn ask_for_open_steps(app: &App, batch: &Batch) -> Result<(), L
     };
     let calls: Vec<_> = steps
         .chunks(ASKED_IN_ONE)
-        .map(|steps| app.steps.ask(batch.id, batch.organisation, steps))
+        .map(|steps| app.steps.ask(batch, steps))
         .collect();
     let asked: Vec<_> = stream::iter(calls).buffer_unordered(ASKED_AT_ONCE).collect().await;
     asked.into_iter().collect::<Result<(), _>>()?;

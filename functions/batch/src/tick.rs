@@ -1,7 +1,8 @@
 //! Once a minute: what nobody carries on is taken up again, and in the end given up with a word.
 
+use infra_edge::trace;
 use jiff::Timestamp;
-use mailbox_register::batch::life::{BatchId, ChunkState, Revival, State};
+use mailbox_register::batch::life::{Batch, BatchId, ChunkState, Revival, State};
 
 use crate::{App, plan::ask_for_open_steps, stop::Later, summary};
 
@@ -24,7 +25,7 @@ pub(crate) async fn tick(app: &App) -> Result<(), TickFailed> {
     })?;
     let mut failed: Option<TickFailed> = None;
     for id in due {
-        if let Err(last) = look_at(app, id).await {
+        if let Err(last) = look_up(app, id).await {
             let failures = failed.map_or(0, |failed| failed.failures) + 1;
             failed = Some(TickFailed { failures, last });
         }
@@ -32,14 +33,19 @@ pub(crate) async fn tick(app: &App) -> Result<(), TickFailed> {
     failed.map_or(Ok(()), Err)
 }
 
-async fn look_at(app: &App, id: BatchId) -> Result<(), Later> {
-    let Some(batch) = app.batches.get(id).await? else {
-        return Ok(());
-    };
+async fn look_up(app: &App, id: BatchId) -> Result<(), Later> {
+    match app.batches.get(id).await? {
+        Some(batch) => trace::caused_by(batch.trace, look_at(app, &batch)).await,
+        None => Ok(()),
+    }
+}
+
+async fn look_at(app: &App, batch: &Batch) -> Result<(), Later> {
+    let id = batch.id;
     match batch.revive(app.clock.now()) {
         Revival::Nothing => {}
         Revival::Again(revived) => {
-            if app.batches.save(&batch, &revived).await? {
+            if app.batches.save(batch, &revived).await? {
                 tracing::warn!(batch = %id, state = revived.state.name(), revivals = revived.revivals, "taken up again");
                 metrics::counter!("BatchesTakenUpAgain").increment(1);
                 ask_for_open_steps(app, &revived).await?;
@@ -48,7 +54,7 @@ async fn look_at(app: &App, id: BatchId) -> Result<(), Later> {
         Revival::GiveUp(failed) => {
             // First told, then stored: a worker that dies in between does it again.
             summary::write(app, &failed).await?;
-            if app.batches.save(&batch, &failed).await? {
+            if app.batches.save(batch, &failed).await? {
                 tracing::warn!(batch = %id, "given up");
                 // A file that was never uploaded is the organisation's own affair.
                 if !matches!(batch.state, State::AwaitingUpload) {

@@ -162,7 +162,7 @@ async fn ask_for_more(app: &App, batch: &Batch, plan: &Plan, number: u32) -> Res
     let next = number.saturating_add(ahead);
     if next <= plan.chunks {
         let next = Step::Chunk { chunk: next };
-        app.steps.ask(batch.id, batch.organisation, &[next]).await?;
+        app.steps.ask(batch, &[next]).await?;
     }
     ask_to_finish(app, batch.id).await
 }
@@ -174,7 +174,7 @@ async fn ask_to_finish(app: &App, id: BatchId) -> Result<(), Later> {
     };
     match &batch.state {
         State::Working { plan, .. } if batch.chunks_done >= plan.chunks => {
-            Ok(app.steps.ask(id, batch.organisation, &[Step::Finish]).await?)
+            Ok(app.steps.ask(&batch, &[Step::Finish]).await?)
         }
         _ => Ok(()),
     }

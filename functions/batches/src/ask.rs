@@ -12,6 +12,7 @@ use infra_edge::{
     body::{Body, Field, Reading},
     problem::{Kind, Problem},
     request::IdempotencyKey,
+    trace,
     unavailable::OrUnavailable as _,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -99,7 +100,8 @@ pub(crate) async fn ask(
     app.is_comparable(&agency, &order).await?;
     let organisation = agency.id.to_string();
     let id = BatchId::of(&app.secret, &["asked", &organisation, key.as_str()]);
-    let new = Batch::new(id, agency.id, Some(name), Some(order), BatchState::AwaitingUpload, now);
+    let new =
+        Batch::new(id, agency.id, Some(name), Some(order), BatchState::AwaitingUpload, now).caused_by(trace::current());
     let batch = if app.batches.add(&new).await.or_unavailable()? {
         metrics::counter!("BatchesAskedFor").increment(1);
         new

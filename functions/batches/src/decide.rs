@@ -65,7 +65,7 @@ impl App {
                 None => return Ok(Json(self.view(&batch).await?).into_response()),
             };
             // Where this does not get through, the tick finds a batch that goes on.
-            let asked = self.steps.ask(id, decided.organisation, &[Step::Plan]).await;
+            let asked = self.steps.ask(&decided, &[Step::Plan]).await;
             asked.or_unavailable()?;
             return Ok(Json(self.view(&decided).await?).into_response());
         }

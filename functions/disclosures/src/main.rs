@@ -3,7 +3,7 @@
 use aws_lambda_events::event::dynamodb;
 use disclosures::Settings;
 use infra_aws::sdk;
-use infra_edge::{settings::Environment, telemetry};
+use infra_edge::{settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +17,8 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
     let app = &settings.app(&dynamodb);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<dynamodb::Event>| {
-        Ok::<_, Error>(disclosures::handle(app, event.payload).await)
+        let handled = disclosures::handle(app, event.payload);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await
 }

@@ -2,7 +2,7 @@
 
 use dispatch::{Event, Settings};
 use infra_aws::sdk;
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -19,8 +19,8 @@ async fn main() -> Result<(), Error> {
     app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let event = Event::try_from(event.payload)?;
-        Ok::<_, Error>(dispatch::handle(app, event).await?)
+        let handled = dispatch::handle(app, Event::try_from(event.payload)?);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await?)
     }))
     .await
 }

@@ -11,6 +11,7 @@ use infra_aws::{
     notices::{Cursor, DUE_BUCKETS},
     outbox::Stored,
 };
+use infra_edge::trace;
 use mailbox_register::notice::{Notice, NoticeId, State, Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -106,6 +107,14 @@ async fn wake_by_id(app: &App, id: NoticeId) -> Result<(), StoreError> {
 
 /// Does what a notice needs now.
 pub(crate) async fn wake(app: &App, notice: &Notice) -> Result<(), StoreError> {
+    let stepped = async {
+        let result = step(app, notice).await;
+        result.inspect_err(|error| tracing::error!(%error, notice = %notice.id, "a notice could not be moved on"))
+    };
+    trace::caused_by(notice.trace, stepped).await
+}
+
+async fn step(app: &App, notice: &Notice) -> Result<(), StoreError> {
     let now = app.clock.now();
     match notice.wake(now, app.requeue) {
         Wake::Nothing => {}

@@ -18,7 +18,7 @@ use infra_aws::{
     retry,
     transaction::CommitError,
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, telemetry, trace};
 use mailbox_register::{
     entry::{self, Actor, Command, Transition},
     hours,
@@ -175,7 +175,8 @@ async fn remind(app: &App, person: &PersonKey) -> Result<Reminded, StoreError> {
             app.register.correct_reminder(person, &stored, now).await?;
             return Ok(Reminded::NoLonger);
         };
-        let writes = effects::writes(&app.register, &app.notices, person, &outcome, &Sharing::default(), now)?;
+        let (sharing, trace) = (Sharing::default(), trace::current());
+        let writes = effects::writes(&app.register, &app.notices, person, &outcome, &sharing, now, trace)?;
         match app.register.commit(writes).await {
             Ok(()) => return Ok(Reminded::Now),
             Err(CommitError::Conflict(_)) => {}

@@ -2,7 +2,7 @@
 
 use freshness::{Settings, Tick};
 use infra_aws::sdk;
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     app.register.entries().prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let tick = Tick::try_from(&event.payload)?;
-        Ok::<_, Error>(freshness::handle(app, tick).await?)
+        let handled = freshness::handle(app, Tick::try_from(&event.payload)?);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await?)
     }))
     .await
 }

@@ -12,6 +12,7 @@ use infra_edge::{
     once::{Done, Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::IdempotencyKey,
+    trace,
     unavailable::{OrUnavailable as _, not_committed, not_on_record},
 };
 use jiff::Timestamp;
@@ -217,9 +218,11 @@ impl App {
         if let Some(claim) = claim {
             writes.push(self.requests.answering(claim, &answer).or_unavailable()?);
         }
-        match self.outbox.announce(&letter, &notices, writes).await {
+        let is_unreachable = notices.is_empty();
+        let trace = trace::current();
+        match self.outbox.announce(&letter, notices, trace, writes).await {
             Ok(()) => {
-                let outcome = if notices.is_empty() { "unreachable" } else { "planned" };
+                let outcome = if is_unreachable { "unreachable" } else { "planned" };
                 metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);
                 Ok(Done::with_answer_stored(answer))
             }

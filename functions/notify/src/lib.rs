@@ -22,7 +22,7 @@ use infra_aws::{
     sending::SendError,
     sms::SmsSender,
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, telemetry, trace};
 use jiff::{SignedDuration, Timestamp};
 use leaky_bucket::RateLimiter;
 use mailbox_register::{
@@ -85,18 +85,9 @@ pub struct Pace {
 /// Handles a batch of one queue. Only what the store failed on is to be delivered again: what a provider refused is
 /// written into the notice, and the tick comes back to it.
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
-    let outcomes = event.records.iter().map(|record| async {
-        let outcome = AssertUnwindSafe(message(app, record)).catch_unwind().await;
-        let failed = !matches!(outcome, Ok(Ok(())));
-        if failed {
-            metrics::counter!("NotifyFailures").increment(1);
-        }
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "a message could not be handled"),
-            Err(_) => tracing::error!("a message ended in a panic"),
-        }
-        failed.then(|| record.message_id.clone().unwrap_or_default())
+    let outcomes = event.records.iter().map(|record| {
+        let handled = handle_message(app, record);
+        trace::caused_by(trace::of_message(record), handled)
     });
     let failed = future::join_all(outcomes).await;
     telemetry::flush();
@@ -111,6 +102,21 @@ pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
         })
         .collect();
     answer
+}
+
+/// Handles a message, and names it if it is to be delivered again.
+async fn handle_message(app: &App, record: &SqsMessage) -> Option<String> {
+    let outcome = AssertUnwindSafe(message(app, record)).catch_unwind().await;
+    let failed = !matches!(outcome, Ok(Ok(())));
+    if failed {
+        metrics::counter!("NotifyFailures").increment(1);
+    }
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a message could not be handled"),
+        Err(_) => tracing::error!("a message ended in a panic"),
+    }
+    failed.then(|| record.message_id.clone().unwrap_or_default())
 }
 
 async fn message(app: &App, record: &SqsMessage) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use infra_aws::{keys, sdk, sending};
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::{Clients, Settings};
 
@@ -24,7 +24,8 @@ async fn main() -> Result<(), Error> {
     app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        Ok::<_, Error>(notify::handle(app, event.payload).await)
+        let handled = notify::handle(app, event.payload);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await
 }

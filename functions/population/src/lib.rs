@@ -14,7 +14,7 @@ use infra_aws::{
     population::{PopulationEvent, PopulationMessage, Unreadable},
     register::Register,
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, telemetry, trace};
 use mailbox_register::{person::Population, secret::Secret};
 
 pub use settings::Settings;
@@ -62,8 +62,13 @@ enum NotHandled {
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
     let mut answer = SqsBatchResponse::default();
     for message in event.records {
-        if let Err(error) = handle_message(app, message.body.as_deref().unwrap_or_default()).await {
-            tracing::error!(%error, "a message could not be handled");
+        let failed = trace::caused_by(trace::of_message(&message), async {
+            let handled = handle_message(app, message.body.as_deref().unwrap_or_default()).await;
+            handled
+                .inspect_err(|error| tracing::error!(%error, "a message could not be handled"))
+                .is_err()
+        });
+        if failed.await {
             metrics::counter!("PopulationFailures").increment(1);
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use infra_aws::{keys, sdk};
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use population::Settings;
 
@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
     app.register.entries().prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        Ok::<_, Error>(population::handle(app, event.payload).await)
+        let handled = population::handle(app, event.payload);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await
 }

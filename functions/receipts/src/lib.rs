@@ -18,7 +18,7 @@ use infra_aws::{
     postmarks::Postmarks,
     register::Register,
 };
-use infra_edge::{clock::Clock, telemetry};
+use infra_edge::{clock::Clock, telemetry, trace};
 use mailbox_register::{
     circuit::Trouble,
     contact::{Address, Channel},
@@ -122,22 +122,18 @@ pub async fn handle(app: &App, event: Event) -> Result<(), Failed> {
     };
     let failures: Vec<NotApplied> = stream::iter(read)
         .map(async |report| match report {
-            Ok(report) => apply(app, &report).await.map_err(NotApplied::from),
+            Ok(report) => take(app, &report).await,
             Err(Unreadable::NotOurs) => {
                 tracing::warn!("a report that does not come from our providers is refused");
                 metrics::counter!("ReportsRefused").increment(1);
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(logged(error)),
         })
         .buffer_unordered(AT_ONCE)
         .filter_map(async |result| result.err())
         .collect()
         .await;
-    for error in &failures {
-        tracing::error!(%error, "a report could not be applied");
-        metrics::counter!("ReportsFailed").increment(1);
-    }
     telemetry::flush();
     match failures.last() {
         None => Ok(()),
@@ -148,7 +144,25 @@ pub async fn handle(app: &App, event: Event) -> Result<(), Failed> {
     }
 }
 
-async fn apply(app: &App, report: &Report) -> Result<(), StoreError> {
+fn logged(error: impl Into<NotApplied>) -> NotApplied {
+    let error = error.into();
+    tracing::error!(%error, "a report could not be applied");
+    metrics::counter!("ReportsFailed").increment(1);
+    error
+}
+
+/// Takes a report: what it does to a notice follows from what caused that one.
+async fn take(app: &App, report: &Report) -> Result<(), NotApplied> {
+    let Some((notice, message_id)) = find(app, report).await.map_err(logged)? else {
+        return Ok(());
+    };
+    let trace = notice.trace;
+    let applied = async { apply(app, notice, report, message_id).await.map_err(logged) };
+    trace::caused_by(trace, applied).await
+}
+
+/// The notice that is reported of, and the provider's identity for the message; none where there is none.
+async fn find<'a>(app: &App, report: &'a Report) -> Result<Option<(Notice, &'a str)>, StoreError> {
     let now = app.clock.now();
     if report.quota_exhausted {
         // SNS takes messages on and delivers none: no answer to a call says so.
@@ -163,11 +177,17 @@ async fn apply(app: &App, report: &Report) -> Result<(), StoreError> {
         }
     };
     // Of a message that is not ours, or that the worker who sent it has still to note.
-    let Some(notice) = notice else { return Ok(()) };
-    let Some(notice) = advance(app, notice, report, message_id).await? else {
+    let Some(id) = notice else { return Ok(None) };
+    let notice = app.outbox.notices.get(id).await?;
+    if notice.is_none() {
         metrics::counter!("ReportsOfNothing").increment(1);
-        return Ok(());
-    };
+    }
+    Ok(notice.map(|notice| (notice, message_id.as_str())))
+}
+
+async fn apply(app: &App, notice: Notice, report: &Report, message_id: &str) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let notice = advance(app, notice, report, message_id).await?;
     if report.receipt.ends_address()
         && let Some(reported) = &report.address
     {
@@ -182,15 +202,13 @@ async fn apply(app: &App, report: &Report) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes a notice on by what is reported of it, and gives it; none if there is no such notice.
-async fn advance(app: &App, id: NoticeId, report: &Report, message_id: &str) -> Result<Option<Notice>, StoreError> {
+/// Takes a notice on by what is reported of it, and gives it.
+async fn advance(app: &App, read: Notice, report: &Report, message_id: &str) -> Result<Notice, StoreError> {
+    let mut notice = read;
     for _ in 0..MAX_RACES {
-        let Some(notice) = app.outbox.notices.get(id).await? else {
-            return Ok(None);
-        };
         let now = app.clock.now();
         let Some(next) = notice.reported(report.receipt, message_id, now) else {
-            return Ok(Some(notice));
+            return Ok(notice);
         };
         let stored = if matches!(next.state, State::Failed { .. }) {
             let following = NoticeId(Uuid::new_v4());
@@ -199,11 +217,16 @@ async fn advance(app: &App, id: NoticeId, report: &Report, message_id: &str) -> 
             app.outbox.settle(&notice, &next, now).await?
         };
         if stored != Stored::FencedOff {
-            let (channel, kind) = (next.channel.as_str(), next.message.kind());
-            metrics::counter!("Reports", "channel" => channel, "kind" => kind, "state" => next.state.name())
-                .increment(1);
-            return Ok(Some(next));
+            let (channel, kind, state) = (next.channel.as_str(), next.message.kind(), next.state.name());
+            tracing::info!(notice = %next.id, channel, kind, state, "reported");
+            metrics::counter!("Reports", "channel" => channel, "kind" => kind, "state" => state).increment(1);
+            return Ok(next);
         }
+        // Removed meanwhile: it has no life any more to take on. Its address may still be marked.
+        let Some(now) = app.outbox.notices.get(notice.id).await? else {
+            return Ok(notice);
+        };
+        notice = now;
     }
     Err(StoreError::Unavailable("races for a notice".to_owned()))
 }

@@ -1,7 +1,7 @@
 //! The Lambda function `receipts`.
 
 use infra_aws::sdk;
-use infra_edge::{clock::Clock, settings::Environment, telemetry};
+use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use receipts::{Event, Settings};
 use serde_json::Value;
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let event = Event::try_from(event.payload)?;
-        Ok::<_, Error>(receipts::handle(app, event).await?)
+        let handled = receipts::handle(app, Event::try_from(event.payload)?);
+        Ok::<_, Error>(trace::invocation(&event.context, handled).await?)
     }))
     .await
 }

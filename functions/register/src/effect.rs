@@ -12,6 +12,7 @@ use infra_edge::{
     once::{Done, Request, once},
     problem::{Kind, Problem},
     request::IfMatch,
+    trace,
     unavailable::{OrUnavailable as _, not_committed},
 };
 use jiff::Timestamp;
@@ -95,7 +96,8 @@ impl App {
                 )
                 .await
                 .or_unavailable()?;
-            let effects = effects::writes(&self.register, &self.notices, &key, &outcome, &sharing, now);
+            let trace = trace::current();
+            let effects = effects::writes(&self.register, &self.notices, &key, &outcome, &sharing, now, trace);
             writes.extend(effects.or_unavailable()?);
 
             let after = Stored::after(before.as_ref(), *outcome, &sharing);
@@ -167,7 +169,8 @@ impl App {
                 address: IssuedFor::new(&self.secret, address),
             },
             now,
-        );
+        )
+        .caused_by(trace::current());
         let adding = self.notices.adding(&notice).or_unavailable()?;
         Ok([issuing, adding])
     }

@@ -3,6 +3,7 @@
 use mailbox_register::{
     letter::{Announcement, Letter, LetterId},
     notice::Notice,
+    trace::Trace,
 };
 
 use crate::{
@@ -49,14 +50,21 @@ impl Outbox {
         })
     }
 
-    /// Stores a letter with its notices, and whatever belongs into the same transaction.
+    /// Stores a letter with its notices, which the request `trace` has caused, and whatever belongs into the same
+    /// transaction.
     ///
     /// # Errors
     /// [`CommitError`]; a conflict of [`Part::Letter`](crate::transaction::Part::Letter) where it was announced meanwhile.
-    pub async fn announce(&self, letter: &Letter, notices: &[Notice], with: Vec<Write>) -> Result<(), CommitError> {
+    pub async fn announce(
+        &self,
+        letter: &Letter,
+        notices: Vec<Notice>,
+        trace: Option<Trace>,
+        with: Vec<Write>,
+    ) -> Result<(), CommitError> {
         let mut writes = vec![self.letters.announcing(letter)?];
         for notice in notices {
-            writes.push(self.notices.adding(notice)?);
+            writes.push(self.notices.adding(&notice.caused_by(trace))?);
         }
         writes.extend(with);
         self.commit(writes).await

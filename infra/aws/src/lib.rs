@@ -37,5 +37,6 @@ pub mod signatures;
 pub mod sms;
 pub mod steps;
 pub mod sweeping;
+mod trace;
 pub mod transaction;
 pub mod usage;

@@ -7,7 +7,7 @@ use mailbox_register::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, trace};
 
 /// What a queue carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ impl SendQueues {
             .queue_url(queue)
             .message_body(body)
             .message_group_id(group(notice))
+            .set_message_attributes(trace::attributes(notice.trace)?)
+            .set_message_system_attributes(trace::system_attributes(notice.trace)?)
             .send()
             .await?;
         Ok(())

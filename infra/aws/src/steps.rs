@@ -1,10 +1,10 @@
 //! The queue of batches' steps. A message names a batch and a step, and carries nothing of what stands in the file.
 
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
-use mailbox_register::{batch::life::BatchId, organisation::OrganisationNumber};
+use mailbox_register::batch::life::{Batch, BatchId};
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, trace};
 
 /// Messages in one call, SQS's limit.
 const AT_ONCE: usize = 10;
@@ -47,25 +47,25 @@ impl StepQueue {
         Self { client, url }
     }
 
-    /// Asks for steps of an organisation's batch. Organisations take turns: one's five million rows do not keep
+    /// Asks for steps of a batch. Organisations take turns: one's five million rows do not keep
     /// another's ten waiting.
     ///
     /// # Errors
     /// [`StoreError`]; some may have been asked for then.
-    pub async fn ask(
-        &self,
-        batch: BatchId,
-        organisation: OrganisationNumber,
-        steps: &[Step],
-    ) -> Result<(), StoreError> {
+    pub async fn ask(&self, batch: &Batch, steps: &[Step]) -> Result<(), StoreError> {
         for steps in steps.chunks(AT_ONCE) {
             let mut entries = Vec::with_capacity(steps.len());
             for (at, step) in steps.iter().enumerate() {
-                let body = serde_json::to_string(&StepMessage { batch, step: *step });
+                let body = serde_json::to_string(&StepMessage {
+                    batch: batch.id,
+                    step: *step,
+                });
                 let entry = SendMessageBatchRequestEntry::builder()
                     .id(at.to_string())
                     .message_body(body.map_err(|_| StoreError::Unwritable("queue"))?)
-                    .message_group_id(organisation.to_string())
+                    .message_group_id(batch.organisation.to_string())
+                    .set_message_attributes(trace::attributes(batch.trace)?)
+                    .set_message_system_attributes(trace::system_attributes(batch.trace)?)
                     .build();
                 entries.push(entry.map_err(|_| StoreError::Unwritable("queue"))?);
             }

@@ -13,13 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
-use lambda_http::request::RequestContext;
+use lambda_http::{Context, request::RequestContext};
 
 use crate::{
     accept::wish,
     caller,
     problem::{self, Kind, Problem},
-    telemetry,
+    telemetry, trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,13 +31,18 @@ pub fn app(routes: Router, limit: Duration) -> Router {
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .fallback(async || Problem::new(Kind::NotFound))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
-            surround(request, next, limit)
+            traced(request, next, limit)
         }))
 }
 
-async fn surround(request: Request, next: Next, limit: Duration) -> Response {
-    let started = Instant::now();
+async fn traced(request: Request, next: Next, limit: Duration) -> Response {
+    let context = request.extensions().get::<Context>().cloned().unwrap_or_default();
     let id = request_id(&request);
+    trace::invocation(&context, trace::request(&id, surround(request, next, limit, &id))).await
+}
+
+async fn surround(request: Request, next: Next, limit: Duration, id: &str) -> Response {
+    let started = Instant::now();
     let method = telemetry::method_label(request.method());
     // The route's pattern, not the path: a caller can write anything into a path.
     let route = request
@@ -63,11 +68,10 @@ async fn surround(request: Request, next: Next, limit: Duration) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
     telemetry::request(&telemetry::Request {
-        id: &id,
         method,
         route: &route,
         caller: who,

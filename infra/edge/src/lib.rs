@@ -18,6 +18,7 @@ pub mod request;
 pub mod settings;
 pub mod stream;
 pub mod telemetry;
+pub mod trace;
 #[cfg(feature = "store")]
 pub mod unavailable;
 #[cfg(feature = "store")]

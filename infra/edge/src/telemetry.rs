@@ -4,7 +4,8 @@ use std::{sync::OnceLock, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use mailbox_register::caller::Verdict;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::settings::Environment;
 
@@ -17,13 +18,7 @@ static METRICS: OnceLock<Flush> = OnceLock::new();
 /// Called once, in `main`. Without it (in the local stack and in tests) logs and metrics go wherever those want.
 pub fn start(function: &'static str, environment: &Environment<'_>) {
     let level = environment.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-    let logs = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter(&level))
-        .with_target(false);
-    if logs.try_init().is_err() {
+    if tracing::subscriber::set_global_default(logs(&level, std::io::stdout)).is_err() {
         return;
     }
     let collector = metrics_cloudwatch_embedded::Builder::new()
@@ -33,6 +28,23 @@ pub fn start(function: &'static str, environment: &Environment<'_>) {
     if let Ok(collector) = collector {
         METRICS.get_or_init(|| Box::new(|| collector.flush(std::io::stdout())));
     }
+}
+
+/// The log, as a function writes it: a JSON object a line.
+pub fn logs<W>(level: &str, writer: W) -> impl Subscriber + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        // The innermost alone: it says all that those around it do, see `trace`.
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(filter(level))
+        .with_target(false)
+        .with_writer(writer)
+        .finish()
 }
 
 /// What is logged: the house's own crates from one level on, all others from `warn`. The SDK and HTTP crates log
@@ -70,7 +82,6 @@ pub fn flush() {
 
 /// One request, once it is answered.
 pub(crate) struct Request<'a> {
-    pub(crate) id: &'a str,
     pub(crate) method: &'static str,
     pub(crate) route: &'a str,
     pub(crate) caller: &'static str,
@@ -85,7 +96,6 @@ pub(crate) fn request(request: &Request<'_>) {
     // A caller's fault is not ours: it is no error in our logs.
     if request.status.is_server_error() {
         tracing::error!(
-            request = request.id,
             method = request.method,
             route = request.route,
             caller = request.caller,
@@ -96,7 +106,6 @@ pub(crate) fn request(request: &Request<'_>) {
         );
     } else {
         tracing::info!(
-            request = request.id,
             method = request.method,
             route = request.route,
             caller = request.caller,

@@ -7,13 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use infra_edge::stream::BatchItemFailure;
 use serde_json::{Value, json};
 
 use crate::{
     database::{Database, StreamRecord, stream_event},
+    lambda::invoked,
     messages::Report,
     mishaps::Mishaps,
     queues::Queues,
@@ -21,6 +22,8 @@ use crate::{
     template::{EventSource, Source, Template},
 };
 
+/// Lambda hands on every attribute that a message has.
+pub(crate) const ALL_ATTRIBUTES: &str = "All";
 /// How often Lambda calls a function that fails on what it was handed without a queue.
 const REPORT_TRIES: u32 = 3;
 /// How often a record is tried again at the most: no time passes in between, so more would bring nothing else.
@@ -44,7 +47,7 @@ impl StreamReader for dispatch::App {
 
     async fn read(&self, event: Value) -> Result<Vec<BatchItemFailure>, StackError> {
         let event = dispatch::Event::try_from(event).map_err(|_| StackError::Template("dispatch"))?;
-        let answer = dispatch::handle(self, event).await;
+        let answer = invoked(dispatch::handle(self, event)).await;
         Ok(answer.map(|answer| answer.batch_item_failures).unwrap_or_default())
     }
 }
@@ -57,7 +60,7 @@ impl StreamReader for disclosures::App {
 
     async fn read(&self, event: Value) -> Result<Vec<BatchItemFailure>, StackError> {
         let event = serde_json::from_value(event).map_err(|_| StackError::Template("disclosures"))?;
-        Ok(disclosures::handle(self, event).await.batch_item_failures)
+        Ok(invoked(disclosures::handle(self, event)).await.batch_item_failures)
     }
 }
 
@@ -143,7 +146,7 @@ impl Drivers {
     /// The tick of the minute.
     pub(crate) async fn tick(&self) {
         // What a tick does not manage, the next one does.
-        if let Err(error) = dispatch::handle(&self.dispatch, dispatch::Event::Tick).await {
+        if let Err(error) = invoked(dispatch::handle(&self.dispatch, dispatch::Event::Tick)).await {
             tracing::error!(%error, "the tick failed");
         }
     }
@@ -162,7 +165,7 @@ impl Drivers {
                 let Ok(event) = receipts::Event::try_from(event.clone()) else {
                     break;
                 };
-                match receipts::handle(&self.receipts, event).await {
+                match invoked(receipts::handle(&self.receipts, event)).await {
                     Ok(()) => break,
                     Err(error) if attempt == REPORT_TRIES => tracing::error!(%error, "a report was set aside"),
                     Err(_) => {}
@@ -250,6 +253,8 @@ impl Drivers {
             .sqs
             .receive_message()
             .queue_url(&url)
+            .message_attribute_names(ALL_ATTRIBUTES)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
             .max_number_of_messages(i32::try_from(source.batch_size.min(10)).unwrap_or(10))
             .send()
             .await
@@ -264,7 +269,7 @@ impl Drivers {
         } else {
             let mut event = SqsEvent::default();
             event.records = records;
-            notify::handle(&self.notify, event).await
+            invoked(notify::handle(&self.notify, event)).await
         };
         hand_back(&self.sqs, &url, &messages, &answer).await?;
         Ok(true)
@@ -333,5 +338,18 @@ pub(crate) fn record(message: &Message) -> SqsMessage {
     record.receipt_handle = message.receipt_handle().map(str::to_owned);
     record.body = message.body().map(str::to_owned);
     record.event_source = Some("aws:sqs".to_owned());
+    let attributes = message.attributes.iter().flatten();
+    record.attributes = attributes
+        .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
+        .collect();
+    let attributes = message.message_attributes.iter().flatten();
+    record.message_attributes = attributes
+        .map(|(name, value)| {
+            let mut attribute = SqsMessageAttribute::default();
+            attribute.string_value = value.string_value().map(str::to_owned);
+            attribute.data_type = Some(value.data_type().to_owned());
+            (name.clone(), attribute)
+        })
+        .collect();
     record
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use aws_sdk_sqs::types::Message;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures_util::future::join_all;
 use infra_aws::files::FileError;
 use jiff::Timestamp;
@@ -12,7 +12,8 @@ use mailbox_register::batch::place::UPLOADS;
 
 use crate::{
     bucket::{Buckets, ObjectCreated, notification},
-    drivers::record,
+    drivers::{ALL_ATTRIBUTES, record},
+    lambda::invoked,
     queues::Queues,
     stack::StackError,
 };
@@ -86,7 +87,7 @@ impl Files {
     /// The tick of the minute.
     pub(crate) async fn tick(&self) {
         // What a tick does not manage, the next one does.
-        if let Err(error) = batch::handle(&self.batch, batch::Event::Tick).await {
+        if let Err(error) = invoked(batch::handle(&self.batch, batch::Event::Tick)).await {
             tracing::error!(%error, "the tick of the files failed");
         }
     }
@@ -124,6 +125,8 @@ impl Files {
             .sqs
             .receive_message()
             .queue_url(&url)
+            .message_attribute_names(ALL_ATTRIBUTES)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
             .max_number_of_messages(AT_ONCE)
             .send()
             .await
@@ -156,7 +159,7 @@ impl Files {
         let app = Arc::clone(&self.batch);
         // A task of its own: pieces are worked off on all processors.
         let handled =
-            tokio::spawn(async move { batch::handle(&app, batch::Event::Queue(Box::new(event))).await }).await;
+            tokio::spawn(async move { invoked(batch::handle(&app, batch::Event::Queue(Box::new(event)))).await }).await;
         matches!(handled, Ok(Ok(answer)) if answer.batch_item_failures.is_empty())
     }
 }

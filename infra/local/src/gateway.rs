@@ -8,19 +8,22 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use infra_edge::clock::Clock;
+use infra_edge::{clock::Clock, trace};
+use lambda_http::{Context, RequestExt as _};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::{stack::StackError, template::Template};
+use crate::{lambda, stack::StackError, template::Template};
 
 /// Bytes that an HTTP API takes in one request.
 const MAX_REQUEST: usize = 10 * 1024 * 1024;
+/// In Lambda always the invocation's own trace, whatever the caller sent.
+const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const DEFAULT_ROUTE: &str = "$default";
 
 /// Routes, the authorizer in front of them, and the functions behind them.
@@ -110,12 +113,12 @@ impl Gateway {
         })
     }
 
-    async fn authorize(&self, mut event: Value) -> Result<Value, BadEvent> {
+    async fn authorize(&self, mut event: Value, context: &Context) -> Result<Value, BadEvent> {
         event["type"] = "REQUEST".into();
         event["routeArn"] = "arn:aws:execute-api:eu-north-1:123456789012:local/$default".into();
         event["identitySource"] = Value::Null;
         let request: ApiGatewayV2CustomAuthorizerV2Request = serde_json::from_value(event).map_err(|_| BadEvent)?;
-        let response = authorizer::handle(&self.authorizer, request).await;
+        let response = trace::invocation(context, authorizer::handle(&self.authorizer, request)).await;
         serde_json::to_value(response.context).map_err(|_| BadEvent)
     }
 }
@@ -157,9 +160,10 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
 }
 
 async fn invoke(gateway: &Gateway, target: &Target, mut event: Value, body: &Bytes) -> Result<Response, BadEvent> {
+    let context = lambda::context(event["headers"][TRACE_HEADER.as_str()].as_str());
     if target.has_authorizer {
-        let context = gateway.authorize(event.clone()).await?;
-        event["requestContext"]["authorizer"] = json!({ "lambda": context });
+        let caller = gateway.authorize(event.clone(), &context).await?;
+        event["requestContext"]["authorizer"] = json!({ "lambda": caller });
     }
     match std::str::from_utf8(body) {
         Ok("") => {}
@@ -174,7 +178,11 @@ async fn invoke(gateway: &Gateway, target: &Target, mut event: Value, body: &Byt
     }
     // The same way into the function as in Lambda: from the event's JSON.
     let request = lambda_http::request::from_str(&event.to_string()).map_err(|_| BadEvent)?;
-    let request = request.map(|body| Body::from(body.to_vec()));
+    let mut request = request.map(|body| Body::from(body.to_vec()));
+    if let Some(Ok(trace)) = context.xray_trace_id.as_deref().map(HeaderValue::from_str) {
+        request.headers_mut().insert(TRACE_HEADER, trace);
+    }
+    let request = request.with_lambda_context(context);
     let Ok(response) = target.function.clone().oneshot(request).await;
     Ok(response)
 }

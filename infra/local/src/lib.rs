@@ -16,6 +16,7 @@ mod functions;
 mod gateway;
 mod keyfile;
 pub mod kms;
+mod lambda;
 pub mod loopback;
 pub mod memory;
 pub mod messages;

@@ -18,6 +18,8 @@ use mailbox_register::notice::NoticeId;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use crate::lambda::invoked;
+
 tokio::task_local! {
     /// The worker that the task plays, if it is to die.
     static DOOMED: Doomed;
@@ -138,14 +140,15 @@ impl Mishaps {
                 None => spared.push(message),
                 Some(doomed) => {
                     let app = Arc::clone(notify);
-                    workers
-                        .spawn(DOOMED.scope(doomed, async move { notify::handle(&app, batch(vec![message])).await }));
+                    workers.spawn(DOOMED.scope(doomed, async move {
+                        invoked(notify::handle(&app, batch(vec![message]))).await
+                    }));
                 }
             }
         }
         for messages in [spared, again] {
             let app = Arc::clone(notify);
-            workers.spawn(async move { notify::handle(&app, batch(messages)).await });
+            workers.spawn(async move { invoked(notify::handle(&app, batch(messages))).await });
         }
         let mut answer = SqsBatchResponse::default();
         // A message that fails in either delivery comes once more.

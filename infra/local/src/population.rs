@@ -2,13 +2,15 @@
 //! queue between them.
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use infra_aws::population::{PopulationEvent, PopulationMessage};
 use jiff::Timestamp;
 use mailbox_register::person::PersonIdentifier;
 use uuid::Uuid;
 
 use crate::{
-    drivers::{hand_back, record},
+    drivers::{ALL_ATTRIBUTES, hand_back, record},
+    lambda::invoked,
     queues::Queues,
     stack::StackError,
 };
@@ -65,6 +67,8 @@ impl PopulationEvents {
                 .sqs
                 .receive_message()
                 .queue_url(&url)
+                .message_attribute_names(ALL_ATTRIBUTES)
+                .message_system_attribute_names(MessageSystemAttributeName::All)
                 .max_number_of_messages(10)
                 .send()
                 .await
@@ -75,7 +79,7 @@ impl PopulationEvents {
             }
             let mut event = SqsEvent::default();
             event.records = messages.iter().map(record).collect();
-            let answer = population::handle(&self.population, event).await;
+            let answer = invoked(population::handle(&self.population, event)).await;
             hand_back(&self.sqs, &url, &messages, &answer).await?;
         }
     }

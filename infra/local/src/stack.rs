@@ -31,6 +31,7 @@ use crate::{
     functions::{Functions, Parts},
     gateway::Gateway,
     kms::{Kms, KmsError},
+    lambda::invoked,
     messages::Messages,
     mishaps::Mishaps,
     persons,
@@ -428,7 +429,7 @@ impl Inner {
     async fn tick(&self) -> Result<(), StackError> {
         self.drivers.tick().await;
         self.files.tick().await;
-        if let Err(error) = freshness::handle(&self.freshness, freshness::Tick).await {
+        if let Err(error) = invoked(freshness::handle(&self.freshness, freshness::Tick)).await {
             tracing::error!(%error, "the tick of the reminders failed");
         }
         self.settle().await

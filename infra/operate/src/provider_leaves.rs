@@ -296,7 +296,8 @@ impl Work {
                 return Ok(None);
             };
             let (nobody_else, now) = (Sharing::default(), outcome.change.at);
-            let writes = effects::writes(&self.register, &self.notices, person, &outcome, &nobody_else, now)?;
+            // No request causes it: an operator does.
+            let writes = effects::writes(&self.register, &self.notices, person, &outcome, &nobody_else, now, None)?;
             match self.register.commit(writes).await {
                 Ok(()) => return Ok(Some((before, outcome))),
                 Err(CommitError::Conflict(_)) => {}
