@@ -1,17 +1,11 @@
 //! Where values could have got to: logs, metrics, tables, queues.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use local::template::Template;
 use metrics_cloudwatch_embedded::Collector;
 use serde_json::Value;
-use stories::World;
-use tracing_subscriber::fmt::MakeWriter;
+use stories::{World, log::Log};
 
 /// A text, and where it stood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,36 +16,14 @@ pub(crate) struct Text {
 
 /// All that the process logs and counts.
 pub(crate) struct Telemetry {
-    log: Buffer,
+    log: Log,
     metrics: &'static Collector,
-}
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Buffer {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        self.clone()
-    }
 }
 
 impl Telemetry {
     /// Listens to the whole process from now on, as a function whose `LOG_LEVEL` is the lowest there is.
     pub(crate) fn listen() -> Self {
-        let log = Buffer::default();
+        let log = Log::default();
         tracing_subscriber::fmt()
             .json()
             .with_env_filter(infra_edge::telemetry::filter("trace"))
@@ -67,7 +39,7 @@ impl Telemetry {
 
     /// The lines that were logged: each with its target and its JSON.
     pub(crate) fn lines(&self) -> Vec<Text> {
-        let log = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
+        let log = self.log.text();
         let lines = log.lines().map(|line| {
             let mut json: Value = serde_json::from_str(line).unwrap();
             let target = json["target"].as_str().unwrap().to_owned();

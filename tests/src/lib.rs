@@ -6,6 +6,8 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+pub mod log;
+
 use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use jiff::{Span, Timestamp};
 use local::{

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use stories::{AGENCY, Caller, EBOKS, OLA, Request, World, start_of_time};
 use uuid::Uuid;
 
-use crate::log::Log;
+use crate::log::{listen, within};
 
 /// Has e-mail, mobile and mailbox.
 const KARI: &str = "22885399316";
@@ -86,7 +86,7 @@ async fn ola_with(world: &World, contact: &Value) {
 #[tokio::test]
 async fn a_mailbox_is_followed_from_the_request_to_the_receipt() {
     const TRACE: &str = "1-69a55001-000000000000000000000001";
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     ola_with(&world, &json!({ "mobile": MOBILE, "email": EMAIL })).await;
     let ola = world.citizen(OLA);
@@ -100,14 +100,14 @@ async fn a_mailbox_is_followed_from_the_request_to_the_receipt() {
 
     // The caller was told the request's identity. It leads to the trace, and to what the authorizer said of the caller.
     let request = registered.headers["x-request-id"].to_str().unwrap();
-    let lines = log.lines(|span| span["request"] == request);
+    let lines = within(&log, |span| span["request"] == request);
     assert!(lines.iter().all(|line| line["span"]["trace"] == TRACE), "{lines:?}");
     let said: BTreeSet<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert_eq!(said, BTreeSet::from(["answered", "verdict"]));
 
     // The trace leads to everything that followed.
     assert_eq!(traces(&world, "mailbox-chosen").await, [Some(TRACE.to_owned())]);
-    let lines = log.lines(|span| span["trace"] == TRACE);
+    let lines = within(&log, |span| span["trace"] == TRACE);
     let of = |message: &str| -> Vec<_> { lines.iter().filter(|line| line["message"] == message).collect() };
     assert_eq!(of("answered")[0]["route"], "/v1/mailboxes");
     let (handled, reported) = (of("handled"), of("reported"));
@@ -147,7 +147,7 @@ async fn a_mailbox_is_followed_from_the_request_to_the_receipt() {
 #[tokio::test]
 async fn a_reminder_of_a_week_later_is_its_letters() {
     const TRACE: &str = "1-69a55002-000000000000000000000002";
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     traced(&office(&world).post("/v1/letters", &letter(KARI, "2026/1")), TRACE)
         .send()
@@ -157,7 +157,7 @@ async fn a_reminder_of_a_week_later_is_its_letters() {
     for kind in ["letter-arrived", "letter-reminder"] {
         assert_eq!(traces(&world, kind).await, [Some(TRACE.to_owned())], "{kind}");
     }
-    let lines = log.lines(|span| span["trace"] == TRACE);
+    let lines = within(&log, |span| span["trace"] == TRACE);
     let sent: Vec<_> = lines
         .iter()
         .filter(|line| line["state"] == "sent")
@@ -169,7 +169,7 @@ async fn a_reminder_of_a_week_later_is_its_letters() {
 #[tokio::test]
 async fn what_follows_on_the_other_channel_is_found_too() {
     const TRACE: &str = "1-69a55003-000000000000000000000003";
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     world.stack.messages().script(ScriptedFault {
         channel: Channel::Sms,
@@ -181,7 +181,7 @@ async fn what_follows_on_the_other_channel_is_found_too() {
         .await
         .expect(202);
     world.pass(1.hour()).await;
-    let lines = log.lines(|span| span["trace"] == TRACE);
+    let lines = within(&log, |span| span["trace"] == TRACE);
     let steps = lines.iter().filter(|line| line["kind"] == "letter-arrived");
     let steps: Vec<_> = steps
         .map(|line| ["message", "channel", "state"].map(|field| line[field].as_str().unwrap()))
@@ -200,7 +200,7 @@ async fn what_follows_on_the_other_channel_is_found_too() {
 #[tokio::test]
 async fn a_files_letters_are_followed_from_the_request_for_its_upload() {
     const TRACE: &str = "1-69a55004-000000000000000000000004";
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     let asked = json!({ "name": "letters.csv", "kind": "letters", "purpose": "Decisions" });
     let agency = world.organisation(AGENCY, &[Scope::Batches]);
@@ -213,7 +213,7 @@ async fn a_files_letters_are_followed_from_the_request_for_its_upload() {
     for kind in ["letter-arrived", "letter-reminder"] {
         assert_eq!(traces(&world, kind).await, [Some(TRACE.to_owned())], "{kind}");
     }
-    let lines = log.lines(|span| span["trace"] == TRACE);
+    let lines = within(&log, |span| span["trace"] == TRACE);
     let said: BTreeSet<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert!(
         said.is_superset(&BTreeSet::from(["answered", "a file was planned", "handled"])),
@@ -272,7 +272,7 @@ async fn a_queue_carries_a_notices_trace_to_the_worker_and_to_x_ray() {
 
 #[tokio::test]
 async fn of_a_hostile_header_nothing_is_kept() {
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     let headers = [
         format!("Root=1-69a55006-0000000000000{OLA}"),
@@ -300,16 +300,13 @@ async fn of_a_hostile_header_nothing_is_kept() {
         assert!(!everything.contains(hostile), "{hostile}");
     }
     // Of the last the trace is followed all the same.
-    assert!(
-        !log.lines(|span| span["trace"] == "1-69a55006-000000000000000000000008")
-            .is_empty()
-    );
+    assert!(!within(&log, |span| span["trace"] == "1-69a55006-000000000000000000000008").is_empty());
 }
 
 #[tokio::test]
 async fn notices_without_a_trace_go_out_as_before() {
     const TRACE: &str = "1-69a55007-000000000000000000000009";
-    let log = Log::listen();
+    let log = listen();
     let world = World::new().await;
     for reference in ["2026/1", "2026/2"] {
         traced(&office(&world).post("/v1/letters", &letter(KARI, reference)), TRACE)
@@ -341,7 +338,7 @@ async fn notices_without_a_trace_go_out_as_before() {
     );
     // They are found under the invocations that sent them.
     let sent = |kind: &str| {
-        log.lines(|span| span["trace"] == TRACE)
+        within(&log, |span| span["trace"] == TRACE)
             .iter()
             .filter(|line| line["kind"] == kind)
             .count()

@@ -141,13 +141,8 @@ pub async fn handle(app: &App, event: Event) -> Result<SqsBatchResponse, TickFai
 async fn messages(app: &App, event: SqsEvent) -> SqsBatchResponse {
     let mut answer = SqsBatchResponse::default();
     for message in event.records {
-        let failed = trace::caused_by(trace::of_message(&message), async {
-            let handled = handle_message(app, message.body.as_deref().unwrap_or_default()).await;
-            handled
-                .inspect_err(|error| tracing::error!(%error, "a message could not be handled"))
-                .is_err()
-        });
-        if failed.await {
+        let handled = handle_message(app, message.body.as_deref().unwrap_or_default());
+        if !trace::message(&message, handled).await {
             metrics::counter!("BatchStepFailures").increment(1);
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();

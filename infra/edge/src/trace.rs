@@ -3,7 +3,7 @@
 //! A line has `span.trace`, the request that caused it all; `span.xray`, the invocation's own trace, where that is
 //! another; and in HTTP functions `span.request`, which the caller was told.
 
-use std::{future::Future, pin::Pin};
+use std::{fmt::Display, future::Future, pin::Pin};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use lambda_http::Context;
@@ -74,6 +74,20 @@ pub fn caused_by<F: Future>(trace: Option<Trace>, work: F) -> impl Future<Output
         let cause = trace.or(cause);
         Current { xray, cause }.scope(None, work).await
     }
+}
+
+/// Handles a queue's message under the trace that it carries, and says whether that was managed. The log has why not.
+pub fn message<E: Display>(
+    message: &SqsMessage,
+    work: impl Future<Output = Result<(), E>>,
+) -> impl Future<Output = bool> {
+    let handled = async move {
+        let handled = work.await;
+        handled
+            .inspect_err(|error| tracing::error!(%error, "a message could not be handled"))
+            .is_ok()
+    };
+    caused_by(of_message(message), handled)
 }
 
 /// The trace that a queue's message carries.
