@@ -8,6 +8,7 @@ use crate::{
     language::Language,
     mailbox::{Mailboxes, ProviderId},
     person::{PersonIdentifier, PersonKey},
+    secret::Secret,
 };
 
 mod change;
@@ -36,16 +37,37 @@ pub struct Entry {
     /// The keys of the person's former identifiers, whose entries gave way to this one. What was there before stays there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predecessors: Vec<PersonKey>,
+    /// The keys of this same identifier under earlier secrets, the newest first: what happened then stands under them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_keys: Vec<PersonKey>,
     /// What the register holds.
     #[serde(flatten)]
     pub status: Status,
 }
 
 impl Entry {
-    /// The keys under which the person is and was known, the current one first. Their order does not change: a new one
-    /// comes last.
-    pub fn keys<'a>(&'a self, current: &'a PersonKey) -> impl Iterator<Item = &'a PersonKey> {
-        std::iter::once(current).chain(&self.predecessors)
+    /// The keys under which the identifier is and was known, the current one first.
+    pub fn own_keys<'a>(&'a self, current: &'a PersonKey) -> impl Iterator<Item = &'a PersonKey> {
+        std::iter::once(current).chain(&self.earlier_keys)
+    }
+
+    /// The same entry under another key of its identifier, made with a newer secret. Nobody sees that anything changed, so
+    /// that nothing has: neither version nor history.
+    #[must_use]
+    pub fn under_new_key(&self, former: &PersonKey, secret: &Secret) -> Self {
+        let mut entry = self.clone();
+        entry.earlier_keys = std::iter::once(former)
+            .chain(self.earlier_keys.iter().filter(|key| *key != former))
+            .cloned()
+            .collect();
+        if let Status::Deleted(Deletion {
+            successor: Some(successor),
+            ..
+        }) = &mut entry.status
+        {
+            successor.key = secret.person_key(&successor.identifier);
+        }
+        entry
     }
 
     /// The identifier that took over, where this one was replaced.

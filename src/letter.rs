@@ -11,7 +11,7 @@ use crate::{
     notice::{Failure, Message, Notice, NoticeId, State},
     organisation::OrganisationNumber,
     person::PersonKey,
-    secret::Secret,
+    secret::{Secret, Secrets},
     words::Reference,
 };
 
@@ -37,6 +37,31 @@ impl LetterId {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&mac[..16]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
+/// The identities that one letter can have: two, while one secret gives way to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LetterIds {
+    /// The one that a new letter is given.
+    pub current: LetterId,
+    /// The one that it has if it was announced by the other secret.
+    pub other: Option<LetterId>,
+}
+
+impl LetterIds {
+    /// The identities of an organisation's letter.
+    pub fn of(secrets: &Secrets, announced_by: OrganisationNumber, reference: &Reference) -> Self {
+        let id = |secret| LetterId::new(secret, announced_by, reference);
+        Self {
+            current: id(secrets.current()),
+            other: secrets.other().map(id),
+        }
+    }
+
+    /// Each of them, the current one first.
+    pub fn each(self) -> impl Iterator<Item = LetterId> {
+        std::iter::once(self.current).chain(self.other)
     }
 }
 

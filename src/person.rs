@@ -151,7 +151,58 @@ impl From<PersonIdentifier> for String {
     }
 }
 
-/// The key that stands for a person in tables, queues and links: `v1#` and a keyed hash of the identifier.
+/// The version of a secret: 1 for the first, one more each time that one gives way to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyVersion(u32);
+
+/// A setting that is no version of a secret.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[error("a version of the secret is a number from 1 on")]
+pub struct NotAVersion;
+
+impl KeyVersion {
+    /// That of a register whose secret was never changed.
+    pub const FIRST: Self = Self(1);
+
+    /// A version by its number; there is no version 0.
+    pub const fn new(number: u32) -> Option<Self> {
+        match number {
+            0 => None,
+            number => Some(Self(number)),
+        }
+    }
+
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The version before this one, if there is one.
+    pub const fn previous(self) -> Option<Self> {
+        Self::new(self.0 - 1)
+    }
+}
+
+impl std::fmt::Display for KeyVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for KeyVersion {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let number: u32 = text.parse().map_err(|_| NotAVersion)?;
+        // Written in one way alone: keys are compared as texts.
+        let version = Self::new(number).filter(|_| number.to_string() == text);
+        version.ok_or(NotAVersion)
+    }
+}
+
+/// The key that stands for a person in tables, queues and links: `v1#` and a keyed hash of the identifier; `v2#` from the
+/// second secret on.
 ///
 /// Made by [`crate::secret::Secret::person_key`]; without the secret it says nothing about the person.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -161,8 +212,8 @@ pub struct PersonKey(String);
 redacted_debug!(PersonKey);
 
 impl PersonKey {
-    pub(crate) fn new(mac: &str) -> Self {
-        Self(format!("v1#{mac}"))
+    pub(crate) fn new(version: KeyVersion, mac: &str) -> Self {
+        Self(format!("v{version}#{mac}"))
     }
 
     /// A key read back from a table or a message.
@@ -173,6 +224,52 @@ impl PersonKey {
     /// The key as tables hold it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The version of the secret that it was made with; none of what is no key.
+    pub fn version(&self) -> Option<KeyVersion> {
+        let (version, _) = self.0.strip_prefix('v')?.split_once('#')?;
+        version.parse().ok()
+    }
+}
+
+/// All keys that may stand for a person: two, while one secret gives way to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PersonKeys {
+    current: PersonKey,
+    other: Option<PersonKey>,
+}
+
+impl From<PersonKey> for PersonKeys {
+    fn from(current: PersonKey) -> Self {
+        Self::new(current, None)
+    }
+}
+
+impl PersonKeys {
+    pub(crate) const fn new(current: PersonKey, other: Option<PersonKey>) -> Self {
+        Self { current, other }
+    }
+
+    /// The one that is given from now on.
+    pub const fn current(&self) -> &PersonKey {
+        &self.current
+    }
+
+    /// The other one.
+    pub const fn other(&self) -> Option<&PersonKey> {
+        self.other.as_ref()
+    }
+
+    /// All of them, the current one first.
+    pub fn each(&self) -> impl Iterator<Item = &PersonKey> {
+        std::iter::once(&self.current).chain(&self.other)
+    }
+
+    /// Those of earlier secrets than `key`'s.
+    pub fn earlier_than(&self, key: &PersonKey) -> Vec<PersonKey> {
+        let earlier = self.each().filter(|other| other.version() < key.version());
+        earlier.cloned().collect()
     }
 }
 
@@ -249,7 +346,24 @@ mod tests {
     fn nothing_of_the_person_shows_in_debug() {
         let identifier = PersonIdentifier::parse(SYNTHETIC[0], Population::Synthetic).unwrap();
         assert_eq!(format!("{identifier:?}"), "PersonIdentifier(…)");
-        assert_eq!(format!("{:?}", PersonKey::new("secret")), "PersonKey(…)");
+        assert_eq!(
+            format!("{:?}", PersonKey::new(KeyVersion::FIRST, "secret")),
+            "PersonKey(…)"
+        );
+    }
+
+    #[test]
+    fn a_version_is_written_in_one_way() {
+        assert_eq!("2".parse(), Ok(KeyVersion::FIRST.next()));
+        for text in ["", "0", "01", "+1", "-1", "1 ", "v1", "4294967296"] {
+            assert_eq!(text.parse::<KeyVersion>(), Err(NotAVersion), "{text}");
+        }
+        assert_eq!(KeyVersion::FIRST.previous(), None);
+        let key = |text: &str| PersonKey::from_stored(text).version();
+        assert_eq!(key("v12#abc"), KeyVersion::new(12));
+        for text in ["", "#", "v#abc", "v0#abc", "1#abc", "v1"] {
+            assert_eq!(key(text), None, "{text}");
+        }
     }
 
     prop_compose! {

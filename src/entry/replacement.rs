@@ -7,7 +7,7 @@ use super::{
     Actor, Change, Deletion, DeletionReason, Entry, Event, Outcome, Refused, Registration, Status, Successor,
     transition::{is_visible, providers_concerned},
 };
-use crate::person::{PersonIdentifier, PersonKey};
+use crate::person::{PersonIdentifier, PersonKey, PersonKeys};
 
 /// An identifier, and what the register has of it.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,8 @@ pub struct Holder<'a> {
     pub identifier: &'a PersonIdentifier,
     /// Its key.
     pub key: &'a PersonKey,
+    /// All keys that may stand for it.
+    pub keys: &'a PersonKeys,
     /// Its entry; none if the person is not in the register by it.
     pub entry: Option<&'a Entry>,
 }
@@ -66,8 +68,10 @@ pub fn replace_identifier(old: Holder<'_>, new: Holder<'_>, now: Timestamp) -> R
         old: outcome(old, own_predecessors(old), deletion, Event::Deleted, now),
         new: moved(old.entry, new, now).map(|(status, event)| {
             let mut predecessors = own_predecessors(new);
-            let former = std::iter::once(old.key).chain(old.entry.iter().flat_map(|entry| &entry.predecessors));
-            for key in former {
+            let entry = old.entry.iter();
+            let own = entry.clone().flat_map(|entry| &entry.earlier_keys);
+            let former = std::iter::once(old.key).chain(old.keys.each()).chain(own);
+            for key in former.chain(entry.flat_map(|entry| &entry.predecessors)) {
                 if key != new.key && !predecessors.contains(key) {
                     predecessors.push(key.clone());
                 }
@@ -129,6 +133,10 @@ fn outcome(holder: Holder<'_>, predecessors: Vec<PersonKey>, status: Status, eve
         identifier: holder.identifier.clone(),
         version,
         predecessors,
+        earlier_keys: match holder.entry {
+            Some(entry) => entry.earlier_keys.clone(),
+            None => holder.keys.earlier_than(holder.key),
+        },
         status,
     };
     Outcome {

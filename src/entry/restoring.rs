@@ -48,6 +48,7 @@ pub fn restore(
         identifier: then.identifier.clone(),
         version: highest + 1,
         predecessors,
+        earlier_keys: there.unwrap_or(then).earlier_keys.clone(),
         status,
     };
     let before = there.unwrap_or(then);

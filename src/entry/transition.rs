@@ -10,7 +10,7 @@ use crate::{
     language::Language,
     mailbox::{Certificate, Mailbox, MailboxAddress, ProviderId},
     notice::Message,
-    person::PersonIdentifier,
+    person::{PersonIdentifier, PersonKey, PersonKeys},
 };
 
 /// What to do with one part of the contact details.
@@ -119,6 +119,17 @@ pub struct Outcome {
     pub is_visible: bool,
 }
 
+impl Outcome {
+    /// The outcome, stored under `key`: a new entry keeps in mind which earlier keys may stand for its person elsewhere.
+    #[must_use]
+    pub fn under(mut self, key: &PersonKey, keys: &PersonKeys) -> Self {
+        if self.entry.version == 1 {
+            self.entry.earlier_keys = keys.earlier_than(key);
+        }
+        self
+    }
+}
+
 /// Why the entry's state does not allow a command.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
@@ -202,6 +213,7 @@ impl Draft {
             identifier: person.clone(),
             version,
             predecessors: before.map(|entry| entry.predecessors.clone()).unwrap_or_default(),
+            earlier_keys: before.map(|entry| entry.earlier_keys.clone()).unwrap_or_default(),
             status,
         };
         // A reminder is between the register and the person.

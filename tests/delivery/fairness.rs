@@ -32,9 +32,9 @@ async fn announce(world: &World, organisation: &str, count: usize) -> Vec<Notice
     let person = PersonIdentifier::parse(WITH_MOBILE, Population::Synthetic).unwrap();
     let person = world.stack.secret().person_key(&person);
     let stored = Entries::new(client.clone(), table_name("RegisterTable"))
-        .one(&person)
+        .at(&person)
         .await;
-    let entry = stored.unwrap().unwrap().entry;
+    let entry = stored.unwrap().stored.unwrap().entry;
     let organisation = organisation.parse().unwrap();
     let letters = Letters::new(client.clone(), table_name("LettersTable"));
     let mut announced = Vec::new();

@@ -55,7 +55,7 @@ fn set_up(per_second: u32, workers: u32) -> Result<notify::App, SettingsError> {
         sns: aws_sdk_sns::Client::new(&config),
         ses: aws_sdk_ses::Client::new(&config),
     };
-    Ok(settings.app(clients, &Secret::new([7; 32]), Clock::system()))
+    Ok(settings.app(clients, &Secret::new([7; 32]).into(), Clock::system()))
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ use mailbox_register::{
     contact::Channel,
     notice::{Message, Notice, NoticeId},
     person::{PersonIdentifier, Population},
-    secret::Secret,
+    secret::Secrets,
 };
 use notify::Pace;
 use receipts::source::Sources;
@@ -91,7 +91,7 @@ struct Addresses {
     queues: String,
     sms_queue: String,
     email_queue: String,
-    secret: Secret,
+    secrets: Secrets,
 }
 
 /// How often a provider was called, whatever came of it.
@@ -184,7 +184,7 @@ impl Parts {
 
     /// `notify` on these parts, with room for so many SMS in a day.
     pub(crate) fn capped(&self, clock: Clock, caps: DailyCaps) -> notify::App {
-        let (dynamodb, secret) = (self.dynamodb.clone(), self.addresses.secret.clone());
+        let (dynamodb, secret) = (self.dynamodb.clone(), self.addresses.secrets.oldest().clone());
         let unlimited = || {
             RateLimiter::builder()
                 .initial(10_000)
@@ -213,7 +213,7 @@ impl Parts {
                 "no-reply@register.example.no".to_owned(),
                 CONFIGURATION_SET.to_owned(),
             ),
-            secret: self.addresses.secret.clone(),
+            secrets: self.addresses.secrets.clone(),
             owner: "Kontaktregisteret".parse().unwrap(),
             clock,
         }
@@ -346,7 +346,7 @@ impl Addresses {
             queues: queues.url().to_owned(),
             sms_queue: queues.queue_url("SmsQueue").unwrap(),
             email_queue: queues.queue_url("EmailQueue").unwrap(),
-            secret: stack.secret().clone(),
+            secrets: stack.secrets().clone(),
         }
     }
 }

@@ -43,8 +43,14 @@ impl Life<'_> {
     async fn look_at_person(&self, number: usize) -> Result<(), Wrong> {
         let person = &self.persons[number];
         let key = self.keys.iter().find(|(_, of)| **of == number).unwrap().0;
-        let stored = self.house.register.entries().one(key).await.unwrap();
-        let changes = self.house.register.changes().history(key, None, 1000).await.unwrap();
+        let stored = self.house.register.entries().at(key).await.unwrap().stored;
+        let changes = self
+            .house
+            .register
+            .changes()
+            .history(std::slice::from_ref(key), None, 1000)
+            .await
+            .unwrap();
         let versions: Vec<_> = changes.iter().map(|change| change.version).rev().collect();
         let latest = stored.as_ref().map_or(0, |stored| stored.entry.version);
         ensure!(

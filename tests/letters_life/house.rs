@@ -39,7 +39,7 @@ use local::{
 use mailbox_register::{
     contact::Channel,
     notice::{Message, Notice, NoticeId},
-    secret::Secret,
+    secret::Secrets,
 };
 use notify::Pace;
 use receipts::source::Sources;
@@ -70,7 +70,7 @@ pub(crate) struct Places {
     queues: String,
     sms_queue: String,
     email_queue: String,
-    secret: Secret,
+    secrets: Secrets,
 }
 
 impl Places {
@@ -82,7 +82,7 @@ impl Places {
             queues: queues.url().to_owned(),
             sms_queue: queues.queue_url("SmsQueue").unwrap(),
             email_queue: queues.queue_url("EmailQueue").unwrap(),
-            secret: stack.secret().clone(),
+            secrets: stack.secrets().clone(),
         }
     }
 
@@ -122,7 +122,12 @@ impl Places {
             register: register(&dynamodb),
             postmarks: Postmarks::new(dynamodb.clone(), table("PostmarksTable")),
             circuits: Circuits::new(dynamodb.clone(), table("SendingTable")),
-            caps: Caps::new(dynamodb.clone(), table("SendingTable"), self.secret.clone(), caps),
+            caps: Caps::new(
+                dynamodb.clone(),
+                table("SendingTable"),
+                self.secrets.oldest().clone(),
+                caps,
+            ),
             pace: Pace {
                 sms: unlimited(),
                 email: unlimited(),
@@ -134,7 +139,7 @@ impl Places {
                 "no-reply@register.example.no".to_owned(),
                 CONFIGURATION_SET.to_owned(),
             ),
-            secret: self.secret.clone(),
+            secrets: self.secrets.clone(),
             owner: OWNER.parse().unwrap(),
             clock,
         }
@@ -230,7 +235,7 @@ impl House {
         Self {
             outbox: outbox(&dynamodb),
             register: register(&dynamodb),
-            addresses: Addresses::new(dynamodb.clone(), table_name("AddressesTable"), places.secret.clone()),
+            addresses: Addresses::new(dynamodb.clone(), table_name("AddressesTable"), places.secrets.clone()),
             dispatch: dispatch::App {
                 outbox: outbox(&dynamodb),
                 changes: Changes::new(dynamodb.clone(), table_name("ChangesTable")),

@@ -7,6 +7,7 @@
 )]
 
 pub mod log;
+pub mod tables;
 
 use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use jiff::{Span, Timestamp};

@@ -302,11 +302,20 @@ async fn drop_file(world: &World, content: &'static str) {
 }
 
 /// Rights for what the two stories above do not come to.
-const RARELY_USED: [(&str, &str); 14] = [
+const RARELY_USED: [(&str, &str); 18] = [
+    (
+        "batch: dynamodb:ConditionCheckItem on LettersTable",
+        "the same letter by the other secret, while one gives way to the next",
+    ),
     ("freshness: dynamodb:PutItem on ChangesTable", "a reminder is a change"),
+    ("letters: dynamodb:ConditionCheckItem on LettersTable", "as for batch"),
     (
         "letters: dynamodb:DeleteItem on RequestsTable",
         "a refused request is forgotten",
+    ),
+    (
+        "letters: dynamodb:GetItem on RequestsTable",
+        "the same request by the other secret, likewise",
     ),
     (
         "letters: dynamodb:GetItem on UsageTable",
@@ -340,6 +349,7 @@ const RARELY_USED: [(&str, &str); 14] = [
         "register: dynamodb:GetItem on DirectoryTable",
         "an agency's name, for whoever reads who looked",
     ),
+    ("register: dynamodb:GetItem on RequestsTable", "as for letters"),
     ("register: dynamodb:GetItem on UsageTable", "as for letters"),
 ];
 

@@ -20,7 +20,10 @@ fn value(name: &str) -> String {
     let value = match name {
         "PERSONS" => "synthetic",
         "SMS_COUNTRIES" => "NO",
-        "PERSON_KEY_WRAPPED" => "d3JhcHBlZA==",
+        "PERSON_KEY_WRAPPED" | "PERSON_KEY_WRAPPED_PREVIOUS" => "d3JhcHBlZA==",
+        "PERSON_KEY_VERSION" => "2",
+        // The secret has a next one or a previous one, not both.
+        "PERSON_KEY_WRAPPED_NEXT" => "",
         // Shared out among the workers, of whom each needs some.
         "FILE_READS_PER_SECOND" => "800",
         name if NUMBERS.iter().any(|end| name.ends_with(end)) => "2",

@@ -15,7 +15,7 @@ use mailbox_register::{
     },
     caller::Fields,
     directory::Provider,
-    person::PersonKey,
+    person::{PersonKey, PersonKeys},
 };
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -117,12 +117,12 @@ pub(crate) fn header(layout: &Layout, fields: Fields, is_compared: bool) -> Vec<
 pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     let app = piece.app;
     let persons = piece.persons();
-    let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+    let keys = unique(persons.iter().flatten().map(|(_, keys)| keys));
     piece.on_record(&keys, piece.fields.names()).await?;
     let providers = app.directory.providers(app.clock.now()).await?;
     let mut written = Rows::new(piece, &providers);
     for (rows, persons) in piece.rows.chunks(IN_MEMORY).zip(persons.chunks(IN_MEMORY)) {
-        let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+        let keys = unique(persons.iter().flatten().map(|(_, keys)| keys));
         let entries = entries(app, &keys).await?;
         let changed = match piece.plan.compared_since {
             Some(since) => Some(changed::since(piece, &keys, &entries, since).await?),
@@ -131,7 +131,8 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
         for (row, person) in rows.iter().zip(persons) {
             match person {
                 Err(fault) => written.refused(row, *fault),
-                Ok((_, key)) => {
+                Ok((_, keys)) => {
+                    let key = keys.current();
                     let changed = changed
                         .as_ref()
                         .map(|changed| changed.get(key).map_or(&[][..], Vec::as_slice));
@@ -143,16 +144,17 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     Ok(written.answers)
 }
 
-/// Each key once, in the order of their first rows.
-pub(crate) fn unique<'a>(keys: impl Iterator<Item = &'a PersonKey>) -> Vec<PersonKey> {
+/// Each person once, in the order of their first rows.
+pub(crate) fn unique<'a>(keys: impl Iterator<Item = &'a PersonKeys>) -> Vec<PersonKeys> {
     let mut seen = HashSet::new();
     keys.filter(|key| seen.insert(*key)).cloned().collect()
 }
 
 /// Entries, read no faster than files may.
-pub(crate) async fn entries(app: &App, keys: &[PersonKey]) -> Result<HashMap<PersonKey, Stored>, Stop> {
+pub(crate) async fn entries(app: &App, keys: &[PersonKeys]) -> Result<HashMap<PersonKey, Stored>, Stop> {
     for some in keys.chunks(AT_A_TIME) {
-        app.pace.acquire(some.len()).await;
+        // Who is not found by one key is looked for by the other: the pace holds if that is everybody.
+        app.pace.acquire(some.iter().flat_map(PersonKeys::each).count()).await;
     }
     Ok(app.register.entries().many(keys, Instant::now() + PATIENCE).await?)
 }

@@ -174,7 +174,7 @@ async fn unreadable(app: &App, object: &ObjectCreated, upload: &Upload) -> Resul
 /// The identity of the batch of a file that was dropped: the same message twice is one batch.
 fn identity(app: &App, object: &ObjectCreated) -> BatchId {
     let this_time = object.version.as_deref().unwrap_or(&object.sequencer);
-    BatchId::of(&app.secret, &["dropped", &object.key, this_time])
+    BatchId::of(app.secrets.oldest(), &["dropped", &object.key, this_time])
 }
 
 /// The batch of a file that was dropped: the same message twice is one batch.

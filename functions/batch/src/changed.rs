@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mailbox_register::{
     batch::changed::changed,
     entry::{Change, Entry},
-    person::PersonKey,
+    person::{PersonKey, PersonKeys},
 };
 
 use crate::{App, stop::Stop, work::Piece};
@@ -23,7 +23,7 @@ const PAGE: i32 = 25;
 /// The names of what has changed, of those of whom anything has. Only who changed since then has a history that is read.
 pub(crate) async fn since(
     piece: &Piece<'_>,
-    keys: &[PersonKey],
+    keys: &[PersonKeys],
     entries: &HashMap<PersonKey, Stored>,
     since: Timestamp,
 ) -> Result<HashMap<PersonKey, Vec<&'static str>>, Stop> {
@@ -31,6 +31,7 @@ pub(crate) async fn since(
     for keys in keys.chunks(IN_MEMORY) {
         let known = keys
             .iter()
+            .map(PersonKeys::current)
             .filter_map(|key| entries.get(key).map(|stored| (key, stored)));
         let asking: Vec<_> = known.map(|(key, stored)| ask(piece, key, stored, since)).collect();
         let asked: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await?;
@@ -48,7 +49,7 @@ async fn ask(
     let changes = if stored.changed_at.is_some_and(|at| at <= since) {
         Vec::new()
     } else {
-        history(piece.app, key, since).await?
+        history(piece.app, stored, since).await?
     };
     let entry: &Entry = &stored.entry;
     let names = changed(Some(entry), &changes, piece.fields, since, piece.plan.at);
@@ -56,11 +57,12 @@ async fn ask(
 }
 
 /// A person's changes after `since`.
-async fn history(app: &App, key: &PersonKey, since: Timestamp) -> Result<Vec<Change>, StoreError> {
+async fn history(app: &App, stored: &Stored, since: Timestamp) -> Result<Vec<Change>, StoreError> {
     let mut changes = Vec::new();
     let mut before = None;
+    let keys = stored.own_keys();
     loop {
-        let page = app.register.changes().history(key, before, PAGE).await?;
+        let page = app.register.changes().history(&keys, before, PAGE).await?;
         let Some(last) = page.last() else { return Ok(changes) };
         let is_enough = last.at <= since;
         before = Some(last.version);

@@ -19,9 +19,9 @@ use mailbox_register::{
     contact::Channel,
     entry::Entry,
     language::Language,
-    letter::{Announcement, Letter, LetterId, Outcome, Sector, Sender, Unreachable},
+    letter::{Announcement, Letter, LetterIds, Outcome, Sector, Sender, Unreachable},
     notice::{Notice, NoticeId},
-    person::{PersonIdentifier, PersonKey},
+    person::{PersonIdentifier, PersonKey, PersonKeys},
     texts,
     words::Reference,
 };
@@ -63,11 +63,11 @@ enum Announced {
 /// Announces the letters of a piece.
 pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
     let persons = piece.persons();
-    let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+    let keys = unique(persons.iter().flatten().map(|(_, keys)| keys));
     piece.on_record(&keys, vec!["reachability"]).await?;
     let mut written = Rows::new(piece);
     for (rows, persons) in piece.rows.chunks(IN_MEMORY).zip(persons.chunks(IN_MEMORY)) {
-        let keys = unique(persons.iter().flatten().map(|(_, key)| key));
+        let keys = unique(persons.iter().flatten().map(|(_, keys)| keys));
         let entries = entries(piece.app, &keys).await?;
         for (rows, persons) in rows.chunks(ANNOUNCED_TOGETHER).zip(persons.chunks(ANNOUNCED_TOGETHER)) {
             if !piece.is_wanted().await? {
@@ -75,7 +75,7 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
             }
             let announced = announce_all(piece, rows, persons, &entries).await?;
             for ((row, person), announced) in rows.iter().zip(persons).zip(&announced) {
-                let entry = person.as_ref().ok().and_then(|(_, key)| entries.get(key));
+                let entry = person.as_ref().ok().and_then(|(_, keys)| entries.get(keys.current()));
                 written.write(row, announced, entry.map(|stored| &stored.entry));
             }
         }
@@ -86,7 +86,7 @@ pub(crate) async fn answer(piece: &Piece<'_>) -> Result<Answers, Stop> {
 async fn announce_all(
     piece: &Piece<'_>,
     rows: &[Row],
-    persons: &[Result<(PersonIdentifier, PersonKey), RowFault>],
+    persons: &[Result<(PersonIdentifier, PersonKeys), RowFault>],
     entries: &HashMap<PersonKey, Stored>,
 ) -> Result<Vec<Announced>, Stop> {
     let announcing: Vec<_> = rows
@@ -95,7 +95,7 @@ async fn announce_all(
         .map(|(row, person)| async move {
             match person {
                 Err(fault) => Ok(Announced::Refused(*fault)),
-                Ok((_, key)) => announce(piece, row, key, entries.get(key)).await,
+                Ok((_, person)) => announce(piece, row, person, entries.get(person.current())).await,
             }
         })
         .collect();
@@ -130,16 +130,23 @@ fn announcement(
     Ok((announcement, options.available_from.is_none()))
 }
 
-async fn announce(piece: &Piece<'_>, row: &Row, key: &PersonKey, stored: Option<&Stored>) -> Result<Announced, Stop> {
+async fn announce(
+    piece: &Piece<'_>,
+    row: &Row,
+    person: &PersonKeys,
+    stored: Option<&Stored>,
+) -> Result<Announced, Stop> {
     let (app, now) = (piece.app, piece.app.clock.now());
+    // Its notices find the person by the key that the entry stands under.
+    let key = stored.map_or(person.current(), |stored| &stored.key);
     let (announcement, is_open_ended) = match announcement(piece, row, key, now) {
         Ok(read) => read,
         Err(fault) => return Ok(Announced::Refused(fault)),
     };
-    let id = LetterId::new(&app.secret, piece.batch.organisation, &announcement.reference);
+    let ids = LetterIds::of(&app.secrets, piece.batch.organisation, &announcement.reference);
     // The second time round it is the other's letter that is found.
     for _ in 0..2 {
-        match app.outbox.known(id, &announcement, is_open_ended).await? {
+        match app.outbox.known(ids, &announcement, person, is_open_ended).await? {
             // By this very batch, whose worker did not come to its end.
             Known::Same(letter) if letter.announced_at >= piece.plan.at => return Ok(Announced::Now(letter)),
             Known::Same(letter) => return Ok(Announced::Before(letter)),
@@ -150,15 +157,16 @@ async fn announce(piece: &Piece<'_>, row: &Row, key: &PersonKey, stored: Option<
         if !announcement.is_timely(now) && !announcement.is_timely(piece.batch.created_at) {
             return Ok(Announced::Refused(RowFault::InvalidAvailability));
         }
-        let ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
+        let notice_ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
         let entry = stored.map(|stored| &stored.entry);
-        let (letter, notices): (Letter, Vec<Notice>) = Letter::announce(id, announcement.clone(), entry, ids, now);
+        let (letter, notices): (Letter, Vec<Notice>) =
+            Letter::announce(ids.current, announcement.clone(), entry, notice_ids, now);
         if piece.order.dry_run {
             return Ok(Announced::Now(Box::new(letter)));
         }
         let is_unreachable = notices.is_empty();
         let trace = trace::current();
-        match app.outbox.announce(&letter, notices, trace, Vec::new()).await {
+        match app.outbox.announce(ids, &letter, notices, trace, Vec::new()).await {
             Ok(()) => {
                 let outcome = if is_unreachable { "unreachable" } else { "planned" };
                 metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);

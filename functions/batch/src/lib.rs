@@ -31,7 +31,7 @@ use infra_aws::{
 };
 use infra_edge::{clock::Clock, telemetry, trace};
 use leaky_bucket::RateLimiter;
-use mailbox_register::{batch::cost::Prices, person::Population, secret::Secret, texts::OwnerName};
+use mailbox_register::{batch::cost::Prices, person::Population, secret::Secrets, texts::OwnerName};
 use serde_json::Value;
 
 pub use arrive::ObjectCreated;
@@ -56,7 +56,7 @@ pub struct App {
     /// Agencies and providers.
     pub directory: Directory,
     /// What person keys, letters' and batches' identities are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// Which persons this register holds.
     pub population: Population,
     /// The register's owner, as messages name it: says how long they are.

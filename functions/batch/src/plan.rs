@@ -298,7 +298,7 @@ impl Planning<'_> {
         let kind = order.kind.as_str();
         let dry_run = order.dry_run.to_string();
         let content = [organisation.as_str(), kind, &dry_run, name.as_str(), sha256];
-        let content = self.app.secret.mac("content", &content);
+        let content = self.app.secrets.oldest().mac("content", &content);
         let mut replacing = None;
         for _ in 0..3 {
             let first = self

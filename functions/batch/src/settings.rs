@@ -7,6 +7,7 @@ use infra_aws::{
     directory::Directory,
     disclosures::{Disclosures, Place},
     files::Files,
+    keys::Wrapped,
     letters::Letters,
     notices::Notices,
     outbox::Outbox,
@@ -18,7 +19,7 @@ use infra_edge::{
     settings::{Environment, SettingsError},
 };
 use leaky_bucket::RateLimiter;
-use mailbox_register::{batch::cost::Prices, person::Population, secret::Secret, texts::OwnerName};
+use mailbox_register::{batch::cost::Prices, person::Population, secret::Secrets, texts::OwnerName};
 
 use crate::{App, Limits};
 
@@ -42,8 +43,8 @@ pub struct Settings {
     prices: Prices,
     limits: Limits,
     reads_per_second: u32,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 /// Clients of the services that the function calls.
@@ -95,12 +96,12 @@ impl Settings {
                 workers: positive("FILE_WORKERS")?,
             },
             reads_per_second: reads_per_second(environment, positive("FILE_WORKERS")?)?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, clients: Clients, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: Clients, secrets: &Secrets, clock: Clock) -> App {
         let Clients { dynamodb, s3, sqs } = clients;
         App {
             batches: Batches::new(dynamodb.clone(), self.batches),
@@ -113,7 +114,7 @@ impl Settings {
             },
             disclosures: Disclosures::new(dynamodb.clone(), self.disclosures),
             directory: Directory::new(dynamodb, self.directory),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             population: self.population,
             owner: self.owner,
             prices: self.prices,

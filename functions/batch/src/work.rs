@@ -12,7 +12,7 @@ use mailbox_register::{
     },
     caller::Fields,
     directory::Agency,
-    person::{PersonIdentifier, PersonKey},
+    person::{PersonIdentifier, PersonKeys},
 };
 
 use crate::{
@@ -216,14 +216,14 @@ impl Piece<'_> {
         Ok(batch.is_some_and(|batch| matches!(batch.state, State::Working { .. })))
     }
 
-    /// Who is meant by each row, where a row means somebody, with the key that stands for the person.
+    /// Who is meant by each row, where a row means somebody, with the keys that may stand for the person.
     pub(crate) fn persons(
         &self,
-    ) -> Vec<Result<(PersonIdentifier, PersonKey), mailbox_register::batch::reader::RowFault>> {
+    ) -> Vec<Result<(PersonIdentifier, PersonKeys), mailbox_register::batch::reader::RowFault>> {
         let persons = self.rows.iter().map(|row| {
             let recipient = row.recipient(self.order.kind, self.app.population)?;
-            let key = self.app.secret.person_key(&recipient.person);
-            Ok((recipient.person, key))
+            let keys = self.app.secrets.keys(&recipient.person);
+            Ok((recipient.person, keys))
         });
         persons.collect()
     }
@@ -234,13 +234,17 @@ impl Piece<'_> {
     }
 
     /// Puts on record whom the organisation is told of, before it is.
-    pub(crate) async fn on_record(&self, persons: &[PersonKey], fields: Vec<&'static str>) -> Result<(), Stop> {
+    pub(crate) async fn on_record(&self, persons: &[PersonKeys], fields: Vec<&'static str>) -> Result<(), Stop> {
         if persons.is_empty() {
             return Ok(());
         }
         // The same piece again is the same disclosure.
         let number = self.number.to_string();
-        let request = BatchId::of(&self.app.secret, &["disclosure", &self.batch.id.to_string(), &number]);
+        let persons: Vec<_> = persons.iter().map(PersonKeys::current).cloned().collect();
+        let request = BatchId::of(
+            self.app.secrets.oldest(),
+            &["disclosure", &self.batch.id.to_string(), &number],
+        );
         let disclosure = infra_aws::disclosures::Disclosure {
             request: request.0,
             organisation: self.batch.organisation,
@@ -253,7 +257,7 @@ impl Piece<'_> {
                 .as_ref()
                 .map(mailbox_register::words::Reference::as_str),
             fields,
-            persons,
+            persons: &persons,
         };
         let recorded = self.app.disclosures.record(&disclosure).await;
         Ok(recorded.inspect_err(|_| metrics::counter!("DisclosuresNotRecorded").increment(1))?)

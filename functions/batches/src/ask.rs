@@ -99,7 +99,7 @@ pub(crate) async fn ask(
     let (name, order) = value.read(&agency)?;
     app.is_comparable(&agency, &order).await?;
     let organisation = agency.id.to_string();
-    let id = BatchId::of(&app.secret, &["asked", &organisation, key.as_str()]);
+    let id = BatchId::of(app.secrets.oldest(), &["asked", &organisation, key.as_str()]);
     let new =
         Batch::new(id, agency.id, Some(name), Some(order), BatchState::AwaitingUpload, now).caused_by(trace::current());
     let batch = if app.batches.add(&new).await.or_unavailable()? {

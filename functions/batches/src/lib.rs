@@ -15,7 +15,7 @@ use axum::{
 };
 use infra_aws::{batches::Batches, directory::Directory, files::Files, steps::StepQueue};
 use infra_edge::{app, clock::Clock};
-use mailbox_register::secret::Secret;
+use mailbox_register::secret::Secrets;
 
 pub use settings::{Clients, Settings};
 
@@ -31,7 +31,7 @@ pub struct App {
     /// The queue of steps.
     pub steps: StepQueue,
     /// What batches' identities are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// The time.
     pub clock: Clock,
 }

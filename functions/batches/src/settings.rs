@@ -1,11 +1,11 @@
 //! The function's settings, and the function made from them.
 
-use infra_aws::{batches::Batches, directory::Directory, files::Files, steps::StepQueue};
+use infra_aws::{batches::Batches, directory::Directory, files::Files, keys::Wrapped, steps::StepQueue};
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
 };
-use mailbox_register::secret::Secret;
+use mailbox_register::secret::Secrets;
 
 use crate::App;
 
@@ -16,8 +16,8 @@ pub struct Settings {
     directory: String,
     bucket: String,
     queue: String,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 /// Clients of the services that the function calls.
@@ -42,18 +42,18 @@ impl Settings {
             directory: environment.required("DIRECTORY_TABLE")?,
             bucket: environment.required("FILES_BUCKET")?,
             queue: environment.required("BATCH_QUEUE_URL")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, clients: Clients, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: Clients, secrets: &Secrets, clock: Clock) -> App {
         App {
             batches: Batches::new(clients.dynamodb.clone(), self.batches),
             directory: Directory::new(clients.dynamodb, self.directory),
             files: Files::new(clients.s3, self.bucket),
             steps: StepQueue::new(clients.sqs, self.queue),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             clock,
         }
     }

@@ -14,7 +14,7 @@ use infra_aws::{
     effects,
     error::StoreError,
     notices::Notices,
-    register::{REMIND_BUCKETS, Register, RemindCursor},
+    register::{Located, REMIND_BUCKETS, Register, RemindCursor},
     retry,
     transaction::CommitError,
 };
@@ -165,18 +165,19 @@ async fn remind(app: &App, person: &PersonKey) -> Result<Reminded, StoreError> {
     for race in 0..retry::MAX_RACES {
         retry::race(race).await;
         let now = app.clock.now();
-        let Some(stored) = app.register.entries().one(person).await? else {
+        let Located { key, stored } = app.register.entries().at(person).await?;
+        let Some(stored) = stored else {
             return Ok(Reminded::NoLonger);
         };
         let identifier = &stored.entry.identifier;
         let command = Command::RemindOfFreshness;
         let transition = entry::apply(Some(&stored.entry), identifier, command, Actor::Register, now);
         let Ok(Transition::Changed(outcome)) = transition else {
-            app.register.correct_reminder(person, &stored, now).await?;
+            app.register.correct_reminder(&stored, now).await?;
             return Ok(Reminded::NoLonger);
         };
         let (sharing, trace) = (Sharing::default(), trace::current());
-        let writes = effects::writes(&app.register, &app.notices, person, &outcome, &sharing, now, trace)?;
+        let writes = effects::writes(&app.register, &app.notices, &key, &outcome, &sharing, now, trace)?;
         match app.register.commit(writes).await {
             Ok(()) => return Ok(Reminded::Now),
             Err(CommitError::Conflict(_)) => {}

@@ -21,10 +21,10 @@ use mailbox_register::{
     disclosure::purpose,
     entry::Entry,
     language::Language,
-    letter::{Announcement, Letter, LetterId, Sector, Sender},
+    letter::{Announcement, Letter, LetterIds, Sector, Sender},
     notice::NoticeId,
     organisation::OrganisationNumber,
-    person::PersonIdentifier,
+    person::{PersonIdentifier, PersonKeys},
     usage::Ask,
     words::Reference,
 };
@@ -171,10 +171,10 @@ impl App {
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Done, Problem> {
-        let person = self.secret.person_key(&ordered.person);
-        let id = LetterId::new(&self.secret, machine.organisation, &ordered.reference);
-        let announcement = Announcement {
-            person,
+        let person = self.secrets.keys(&ordered.person);
+        let ids = LetterIds::of(&self.secrets, machine.organisation, &ordered.reference);
+        let mut announcement = Announcement {
+            person: person.current().clone(),
             announced_by: machine.organisation,
             sender: ordered.sender,
             reference: ordered.reference,
@@ -184,7 +184,7 @@ impl App {
             language: ordered.language,
         };
         let is_open_ended = ordered.available_from.is_none();
-        if let Some(known) = self.known(id, &announcement, is_open_ended).await? {
+        if let Some(known) = self.known(ids, &announcement, &person, is_open_ended).await? {
             return Ok(Done::nothing(known));
         }
         // Asked after that: a letter that was announced in time may be announced again later.
@@ -196,8 +196,8 @@ impl App {
             .admit(machine.organisation, limits.as_ref(), Ask::Action, now)
             .await?;
         self.on_record(machine, &announcement, now).await?;
-        let stored = self.register.one(&announcement.person).await.or_unavailable()?;
-        let entry = stored.as_ref().map(|stored| &stored.entry);
+        let found = self.register.find(&person).await.or_unavailable()?;
+        let entry = found.entry();
         let is_known = match role {
             Role::Provider(provider) => has_mailbox(entry, provider),
             Role::Agency => entry.and_then(Entry::disclosed).is_some(),
@@ -211,8 +211,10 @@ impl App {
             // Whether the person is not in the register, or reserved, or with another provider, is not told.
             return Err(Kind::MailboxNotFound.into());
         }
-        let ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
-        let (letter, notices) = Letter::announce(id, announcement.clone(), entry, ids, now);
+        let notice_ids = [NoticeId(Uuid::new_v4()), NoticeId(Uuid::new_v4())];
+        // Its notices find the person by the key that the entry stands under.
+        announcement.person = found.key.clone();
+        let (letter, notices) = Letter::announce(ids.current, announcement.clone(), entry, notice_ids, now);
         let answer = announced(&letter);
         let mut writes = Vec::new();
         if let Some(claim) = claim {
@@ -220,7 +222,7 @@ impl App {
         }
         let is_unreachable = notices.is_empty();
         let trace = trace::current();
-        match self.outbox.announce(&letter, notices, trace, writes).await {
+        match self.outbox.announce(ids, &letter, notices, trace, writes).await {
             Ok(()) => {
                 let outcome = if is_unreachable { "unreachable" } else { "planned" };
                 metrics::counter!("LettersAnnounced", "outcome" => outcome).increment(1);
@@ -228,7 +230,7 @@ impl App {
             }
             // The same letter, announced under another key at the same moment.
             Err(CommitError::Conflict(Part::Letter)) => {
-                let known = self.known(id, &announcement, is_open_ended).await?;
+                let known = self.known(ids, &announcement, &person, is_open_ended).await?;
                 known.map(Done::nothing).ok_or_else(|| Kind::Unavailable.into())
             }
             Err(error) => Err(not_committed(&error)),
@@ -238,13 +240,14 @@ impl App {
     /// The answer to a letter that was announced before; none if it was not.
     async fn known(
         &self,
-        id: LetterId,
+        ids: LetterIds,
         announcement: &Announcement,
+        person: &PersonKeys,
         is_open_ended: bool,
     ) -> Result<Option<Answer>, Problem> {
         match self
             .outbox
-            .known(id, announcement, is_open_ended)
+            .known(ids, announcement, person, is_open_ended)
             .await
             .or_unavailable()?
         {

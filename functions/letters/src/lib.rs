@@ -17,7 +17,7 @@ use infra_aws::{
     directory::Directory, disclosures::Disclosures, feed::Feed, outbox::Outbox, register::Entries, requests::Requests,
 };
 use infra_edge::{app, clock::Clock, usage::Limiter};
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secrets};
 
 pub use settings::Settings;
 
@@ -39,7 +39,7 @@ pub struct App {
     /// How much organisations may ask for.
     pub limiter: Limiter,
     /// What person keys and letters' identities are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// Which persons this register holds.
     pub population: Population,
     /// The time.

@@ -12,9 +12,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let settings = Settings::read(&environment)?;
     let config = sdk::config(&read)?;
     let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
-    let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
+    let secrets = keys::unwrap(&kms, &settings.wrapped_secrets).await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
-    let app = settings.app(&dynamodb, &secret, Clock::system());
+    let app = settings.app(&dynamodb, &secrets, Clock::system());
     app.register.prime().await;
     lambda_http::run(letters::router(app)).await
 }

@@ -5,6 +5,7 @@ use infra_aws::{
     directory::Directory,
     disclosures::{Disclosures, Place},
     feed::Feed,
+    keys::Wrapped,
     letters::Letters,
     notices::Notices,
     outbox::Outbox,
@@ -17,7 +18,7 @@ use infra_edge::{
     settings::{Environment, SettingsError},
     usage::{self, Limiter},
 };
-use mailbox_register::{person::Population, secret::Secret, usage::Limits};
+use mailbox_register::{person::Population, secret::Secrets, usage::Limits};
 
 use crate::App;
 
@@ -34,8 +35,8 @@ pub struct Settings {
     usage: String,
     limits: Limits,
     population: Population,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 impl Settings {
@@ -55,12 +56,12 @@ impl Settings {
             usage: environment.required("USAGE_TABLE")?,
             limits: usage::limits(environment)?,
             population: environment.parsed("PERSONS")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, client: &Client, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, client: &Client, secrets: &Secrets, clock: Clock) -> App {
         App {
             register: Entries::new(client.clone(), self.register),
             outbox: Outbox {
@@ -68,11 +69,11 @@ impl Settings {
                 letters: Letters::new(client.clone(), self.letters),
             },
             feed: Feed::new(client.clone(), self.feed),
-            requests: Requests::new(client.clone(), self.requests, secret.clone()),
+            requests: Requests::new(client.clone(), self.requests, secrets.clone()),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
             directory: Directory::new(client.clone(), self.directory),
             limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             population: self.population,
             clock,
         }

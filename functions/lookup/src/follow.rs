@@ -18,7 +18,9 @@ use infra_edge::{
     unavailable::{OrUnavailable as _, not_on_record},
 };
 use jiff::{SignedDuration, Timestamp};
-use mailbox_register::{caller::Machine, directory::Provider, disclosure::purpose, person::PersonKey};
+use mailbox_register::{
+    caller::Machine, directory::Provider, disclosure::purpose, organisation::OrganisationNumber, person::PersonKey,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -93,8 +95,7 @@ impl App {
         let organisation = following.machine.organisation;
         let mut persons = persons(&entries);
         if following.mine {
-            let known = self.relations.among(organisation, &persons, now, deadline).await;
-            let known: HashSet<_> = known.or_unavailable()?;
+            let known = self.related(organisation, &persons, now, deadline).await?;
             entries.retain(|Numbered { entry, .. }| known.contains(&entry.person));
             persons.retain(|person| known.contains(person));
         }
@@ -123,6 +124,45 @@ impl App {
             page.stored = stored.or_unavailable()?;
         }
         Ok(Some(page))
+    }
+}
+
+impl App {
+    /// Those among `persons` that an organisation has to do with, by whichever key. What is read of the others for that is
+    /// told to nobody.
+    async fn related(
+        &self,
+        organisation: OrganisationNumber,
+        persons: &[PersonKey],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<HashSet<PersonKey>, Problem> {
+        if !self.secrets.have_changed() {
+            return self
+                .relations
+                .among(organisation, persons, now, deadline)
+                .await
+                .or_unavailable();
+        }
+        let stored = self.register.many_as_of_now(persons, deadline).await.or_unavailable()?;
+        let all_keys = |person: &PersonKey| {
+            let mut keys = vec![person.clone()];
+            if let Some(stored) = stored.get(person) {
+                keys.extend(stored.own_keys());
+                keys.extend(self.secrets.keys(&stored.entry.identifier).each().cloned());
+            }
+            keys
+        };
+        let keys: Vec<Vec<PersonKey>> = persons.iter().map(all_keys).collect();
+        let flat: Vec<_> = keys.iter().flatten().cloned().collect();
+        let known = self
+            .relations
+            .among(organisation, &flat, now, deadline)
+            .await
+            .or_unavailable()?;
+        let related = persons.iter().zip(&keys);
+        let related = related.filter(|(_, keys)| keys.iter().any(|key| known.contains(key)));
+        Ok(related.map(|(person, _)| person.clone()).collect())
     }
 }
 

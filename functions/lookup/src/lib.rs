@@ -21,7 +21,7 @@ use infra_aws::{
     signatures::Signatures,
 };
 use infra_edge::{app, clock::Clock, usage::Limiter};
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secrets};
 
 pub use settings::{Clients, Settings};
 
@@ -43,7 +43,7 @@ pub struct App {
     /// The key that signs answers of the existing contract.
     pub signatures: Signatures,
     /// What person keys are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// Which persons this register holds.
     pub population: Population,
     /// The time.

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use mailbox_register::{
     caller::Machine,
     directory::Provider,
-    person::{PersonIdentifier, PersonKey},
+    person::{PersonIdentifier, PersonKey, PersonKeys},
     usage::{Ask, OwnLimits},
     words::{Purpose, Reference},
 };
@@ -126,7 +126,8 @@ impl App {
         question: Question<'_>,
         now: Timestamp,
     ) -> Result<Found, Problem> {
-        let keys: Vec<PersonKey> = persons.iter().map(|person| self.secret.person_key(person)).collect();
+        let own: Vec<PersonKeys> = persons.iter().map(|person| self.secrets.keys(person)).collect();
+        let keys: Vec<PersonKey> = own.iter().map(PersonKeys::current).cloned().collect();
         let organisation = question.machine.organisation;
         let admitted = self
             .limiter
@@ -149,7 +150,7 @@ impl App {
             .map_err(|error| not_on_record(&error))?;
         let entries = self
             .register
-            .many(&keys, Instant::now() + PATIENCE)
+            .many(&own, Instant::now() + PATIENCE)
             .await
             .or_unavailable()?;
         self.limiter.missed(organisation, missing(&keys, &entries), now).await;

@@ -96,8 +96,12 @@ pub(crate) async fn changes(
     let page = page.ok_or_else(krr::Changes::beyond)?;
     let mut seen = HashSet::new();
     let persons = page.entries.iter().filter_map(|Numbered { entry, .. }| {
-        let stored = page.stored.get(&entry.person).filter(|_| seen.insert(&entry.person))?;
+        let stored = page.stored.get(&entry.person)?;
         let identifier = stored.entry.identifier.as_str();
+        // By the identifier: a person's changes may stand under two keys.
+        if !seen.insert(identifier) {
+            return None;
+        }
         Some(Person::new(page.shown(stored), identifier, parts, Version::V2, now))
     });
     let answer = krr::Page {

@@ -4,6 +4,7 @@ use infra_aws::{
     directory::Directory,
     disclosures::{Disclosures, Place},
     feed::Feed,
+    keys::Wrapped,
     register::Entries,
     relations::Relations,
     signatures::Signatures,
@@ -14,7 +15,7 @@ use infra_edge::{
     settings::{Environment, SettingsError},
     usage::{self, Limiter},
 };
-use mailbox_register::{person::Population, secret::Secret, usage::Limits};
+use mailbox_register::{person::Population, secret::Secrets, usage::Limits};
 
 use crate::App;
 
@@ -39,8 +40,8 @@ pub struct Settings {
     limits: Limits,
     signing_key: String,
     population: Population,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 impl Settings {
@@ -59,12 +60,12 @@ impl Settings {
             limits: usage::limits(environment)?,
             signing_key: environment.required("SIGNING_KEY")?,
             population: environment.parsed("PERSONS")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, clients: Clients, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: Clients, secrets: &Secrets, clock: Clock) -> App {
         let Clients { dynamodb, kms } = clients;
         App {
             register: Entries::new(dynamodb.clone(), self.register),
@@ -74,7 +75,7 @@ impl Settings {
             directory: Directory::new(dynamodb.clone(), self.directory),
             limiter: Limiter::new(Usage::new(dynamodb, self.usage), self.limits),
             signatures: Signatures::new(kms, self.signing_key),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             population: self.population,
             clock,
         }

@@ -28,7 +28,7 @@ use leaky_bucket::RateLimiter;
 use mailbox_register::{
     contact::{Address, Channel},
     notice::{Failure, Message, Notice, NoticeId, State},
-    secret::Secret,
+    secret::Secrets,
     texts::OwnerName,
 };
 use uuid::Uuid;
@@ -66,7 +66,7 @@ pub struct App {
     /// E-mail.
     pub email: EmailSender,
     /// What codes are derived with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// The register's owner, as people know it.
     pub owner: OwnerName,
     /// The time.

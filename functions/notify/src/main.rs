@@ -14,13 +14,13 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(&environment)?;
     let config = sdk::config(&read)?;
     let kms = aws_sdk_kms::Client::new(&sdk::endpoint(&config, "KMS", &read));
-    let secret = keys::unwrap(&kms, settings.wrapped_secret.clone()).await?;
+    let secrets = keys::unwrap(&kms, &settings.wrapped_secrets).await?;
     let clients = Clients {
         dynamodb: aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read)),
         sns: aws_sdk_sns::Client::new(&sending::config(&sdk::endpoint(&config, "SNS", &read))),
         ses: aws_sdk_ses::Client::new(&sending::config(&sdk::endpoint(&config, "SES", &read))),
     };
-    let app = settings.app(clients, &secret, Clock::system());
+    let app = settings.app(clients, &secrets, Clock::system());
     app.outbox.notices.prime().await;
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -11,6 +11,7 @@ use mailbox_register::{
     letter::{self, Letter, LetterId, Outcome, Sender},
     mailbox::ProviderId,
     notice::{Failure, Message, Notice},
+    secret::Secret,
     sms::SmsText,
     texts,
 };
@@ -76,10 +77,11 @@ pub(crate) async fn prepare(app: &App, notice: &Notice) -> Result<Result<Ready, 
                 Err(end) => return Ok(Err(end)),
             };
             // The address was changed since: its own code is on the way, and this one would prove nothing.
-            if *address != IssuedFor::new(&app.secret, &current) {
+            let issued_by = |secret: &&Secret| *address == IssuedFor::new(secret, &current);
+            let Some(secret) = app.secrets.each().find(issued_by) else {
                 return Ok(Err(notice.cancelled(now)));
-            }
-            let code = Code::derive(&app.secret, challenge);
+            };
+            let code = Code::derive(secret, challenge);
             write(app, &texts::Message::Code { code: &code }, language, current)
         }
         Message::FreshnessReminder => {
@@ -126,7 +128,7 @@ fn name_of<'a>(providers: &'a [Provider], id: &'a ProviderId) -> &'a str {
 async fn reach(app: &App, notice: &Notice, now: Timestamp) -> Result<Result<(Language, Address), Notice>, StoreError> {
     let current = app.register.entries().current(&notice.person).await?;
     // A code proves an address of the entry that it was made for.
-    if current.key != notice.person && matches!(notice.message, Message::Code { .. }) {
+    if current.is_successor && matches!(notice.message, Message::Code { .. }) {
         return Ok(Err(notice.cancelled(now)));
     }
     let Some(registration) = current.stored.as_ref().and_then(|stored| stored.entry.registration()) else {

@@ -7,6 +7,7 @@ use infra_aws::{
     circuits::Circuits,
     directory::Directory,
     email::EmailSender,
+    keys::Wrapped,
     letters::Letters,
     notices::Notices,
     outbox::Outbox,
@@ -19,7 +20,7 @@ use infra_edge::{
     settings::{Environment, SettingsError},
 };
 use leaky_bucket::RateLimiter;
-use mailbox_register::{secret::Secret, texts::OwnerName};
+use mailbox_register::{secret::Secrets, texts::OwnerName};
 
 use crate::{App, Pace};
 
@@ -40,8 +41,8 @@ pub struct Settings {
     caps: DailyCaps,
     sms_pace: Share,
     email_pace: Share,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 /// Longest wait for a worker's turn.
@@ -119,12 +120,12 @@ impl Settings {
             },
             sms_pace: Share::read(environment, "SMS_PER_SECOND", "SMS_WORKERS")?,
             email_pace: Share::read(environment, "EMAIL_PER_SECOND", "EMAIL_WORKERS")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, clients: Clients, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: Clients, secrets: &Secrets, clock: Clock) -> App {
         App {
             outbox: Outbox {
                 notices: Notices::new(clients.dynamodb.clone(), self.notices),
@@ -133,7 +134,12 @@ impl Settings {
             register: Register::new(clients.dynamodb.clone(), self.register, self.changes),
             postmarks: Postmarks::new(clients.dynamodb.clone(), self.postmarks),
             circuits: Circuits::new(clients.dynamodb.clone(), self.sending.clone()),
-            caps: Caps::new(clients.dynamodb.clone(), self.sending, secret.clone(), self.caps),
+            caps: Caps::new(
+                clients.dynamodb.clone(),
+                self.sending,
+                secrets.oldest().clone(),
+                self.caps,
+            ),
             pace: Pace {
                 sms: self.sms_pace.limiter(),
                 email: self.email_pace.limiter(),
@@ -141,7 +147,7 @@ impl Settings {
             directory: Directory::new(clients.dynamodb, self.directory),
             sms: SmsSender::new(clients.sns, self.sender_id),
             email: EmailSender::new(clients.ses, self.email_sender, self.configuration_set),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             owner: self.owner,
             clock,
         }

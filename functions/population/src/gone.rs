@@ -20,14 +20,14 @@ pub(crate) async fn emigrated(app: &App, person: &PersonIdentifier) -> Result<Ap
 }
 
 async fn delete(app: &App, person: &PersonIdentifier, without_entry_too: bool) -> Result<Applied, StoreError> {
-    let named = app.secret.person_key(person);
     for race in 0..retry::MAX_RACES {
         retry::race(race).await;
         let Current {
             key,
             identifier,
             stored,
-        } = app.register.entries().current(&named).await?;
+            ..
+        } = app.register.entries().current_of(person, &app.secrets).await?;
         let entry = stored.as_ref().map(|stored| &stored.entry);
         if entry.is_none() && !without_entry_too {
             return Ok(Applied::Before);
@@ -38,6 +38,7 @@ async fn delete(app: &App, person: &PersonIdentifier, without_entry_too: bool) -
         let Ok(Transition::Changed(outcome)) = transition else {
             return Ok(Applied::Before);
         };
+        let outcome = outcome.under(&key, &app.secrets.keys(identifier));
         let sharing = app
             .addresses
             .sharing(&key, entry.and_then(Entry::registration), None)

@@ -15,7 +15,7 @@ use infra_aws::{
     register::Register,
 };
 use infra_edge::{clock::Clock, telemetry, trace};
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secrets};
 
 pub use settings::Settings;
 
@@ -33,7 +33,7 @@ pub struct App {
     /// Which persons this register holds.
     pub population: Population,
     /// What person keys are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// The time.
     pub clock: Clock,
 }

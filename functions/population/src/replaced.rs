@@ -8,23 +8,28 @@ use infra_aws::{
 };
 use mailbox_register::{
     entry::{Holder, Replacement, replace_identifier},
-    person::PersonIdentifier,
+    person::{PersonIdentifier, PersonKeys},
 };
 
 use crate::{App, Applied};
 
 /// Moves a person from one number to another. Either may have given way to a third before: then that one is meant.
 pub(crate) async fn replace(app: &App, old: &PersonIdentifier, new: &PersonIdentifier) -> Result<Applied, StoreError> {
-    let (old_key, new_key) = (app.secret.person_key(old), app.secret.person_key(new));
     for race in 0..retry::MAX_RACES {
         retry::race(race).await;
-        let from = app.register.entries().current(&old_key).await?;
-        let to = app.register.entries().current(&new_key).await?;
-        if from.key == to.key {
+        let from = app.register.entries().current_of(old, &app.secrets).await?;
+        let to = app.register.entries().current_of(new, &app.secrets).await?;
+        let (from_identifier, to_identifier) = (identifier(&from, old), identifier(&to, new));
+        if from_identifier == to_identifier {
             return Ok(Applied::Before);
         }
+        let (from_keys, to_keys) = (app.secrets.keys(from_identifier), app.secrets.keys(to_identifier));
         // A refusal: one of them has given way since it was read.
-        let Ok(replaced) = replace_identifier(holder(&from, old), holder(&to, new), app.clock.now()) else {
+        let Ok(replaced) = replace_identifier(
+            holder(&from, from_identifier, &from_keys),
+            holder(&to, to_identifier, &to_keys),
+            app.clock.now(),
+        ) else {
             continue;
         };
         let Some(replaced) = replaced else {
@@ -40,10 +45,16 @@ pub(crate) async fn replace(app: &App, old: &PersonIdentifier, new: &PersonIdent
     Err(StoreError::Unavailable("races for an entry".to_owned()))
 }
 
-fn holder<'a>(current: &'a Current, named: &'a PersonIdentifier) -> Holder<'a> {
+/// The identifier in use of somebody who was named by one.
+fn identifier<'a>(current: &'a Current, named: &'a PersonIdentifier) -> &'a PersonIdentifier {
+    current.identifier.as_ref().unwrap_or(named)
+}
+
+fn holder<'a>(current: &'a Current, identifier: &'a PersonIdentifier, keys: &'a PersonKeys) -> Holder<'a> {
     Holder {
-        identifier: current.identifier.as_ref().unwrap_or(named),
+        identifier,
         key: &current.key,
+        keys,
         entry: current.stored.as_ref().map(|stored| &stored.entry),
     }
 }

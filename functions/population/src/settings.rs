@@ -1,11 +1,11 @@
 //! The function's settings, and the function made from them.
 
-use infra_aws::{addresses::Addresses, register::Register};
+use infra_aws::{addresses::Addresses, keys::Wrapped, register::Register};
 use infra_edge::{
     clock::Clock,
     settings::{Environment, SettingsError},
 };
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secrets};
 
 use crate::App;
 
@@ -17,8 +17,8 @@ pub struct Settings {
     addresses: String,
     population: Population,
     sealing_key: String,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 impl Settings {
@@ -33,7 +33,7 @@ impl Settings {
             addresses: environment.required("ADDRESSES_TABLE")?,
             population: environment.parsed("PERSONS")?,
             sealing_key: environment.required("POPULATION_KEY")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
@@ -42,16 +42,16 @@ impl Settings {
         self,
         dynamodb: &aws_sdk_dynamodb::Client,
         kms: aws_sdk_kms::Client,
-        secret: &Secret,
+        secrets: &Secrets,
         clock: Clock,
     ) -> App {
         App {
             register: Register::new(dynamodb.clone(), self.register, self.changes),
-            addresses: Addresses::new(dynamodb.clone(), self.addresses, secret.clone()),
+            addresses: Addresses::new(dynamodb.clone(), self.addresses, secrets.clone()),
             kms,
             sealing_key: self.sealing_key,
             population: self.population,
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             clock,
         }
     }

@@ -3,7 +3,7 @@
 use infra_aws::{
     codes::TooSoon,
     effects,
-    register::Stored,
+    register::{Located, Stored},
     requests::{Answer, Claim},
     retry,
     transaction::{self, CommitError, Part},
@@ -55,10 +55,10 @@ impl App {
         now: Timestamp,
         answer: impl Fn(&Step<'_>) -> Answer,
     ) -> Result<Done, Problem> {
-        let key = self.secret.person_key(order.person);
+        let keys = self.secrets.keys(order.person);
         for race in 0..retry::MAX_RACES {
             retry::race(race).await;
-            let before = self.register.entries().one(&key).await.or_unavailable()?;
+            let Located { key, stored: before } = self.register.entries().find(&keys).await.or_unavailable()?;
             let entry = before.as_ref().map(|stored| &stored.entry);
             let transition = entry::apply(entry, order.person, order.command.clone(), order.actor.clone(), now)
                 .map_err(refused_problem)?;
@@ -76,6 +76,7 @@ impl App {
                 return Err(Kind::PreconditionFailed.into());
             }
 
+            let outcome = outcome.under(&key, &keys);
             let mut writes = order.besides.clone();
             for channel in &outcome.codes {
                 let address = outcome
@@ -83,7 +84,8 @@ impl App {
                     .registration()
                     .and_then(|registration| registration.address(*channel));
                 if let Some(address) = address {
-                    let last = self.codes.last(&key, *channel).await.or_unavailable()?;
+                    let own: Vec<_> = outcome.entry.own_keys(&key).cloned().collect();
+                    let last = self.codes.last(&own, *channel).await.or_unavailable()?;
                     writes.extend(self.issue_code(&key, &address, last.as_ref(), now)?);
                 }
             }
@@ -100,7 +102,7 @@ impl App {
             let effects = effects::writes(&self.register, &self.notices, &key, &outcome, &sharing, now, trace);
             writes.extend(effects.or_unavailable()?);
 
-            let after = Stored::after(before.as_ref(), *outcome, &sharing);
+            let after = Stored::after(key, before.as_ref(), outcome, &sharing);
             let answer = answer(&Step {
                 before: before.as_ref(),
                 after: Some(&after),
@@ -166,7 +168,7 @@ impl App {
             address.channel(),
             Message::Code {
                 challenge,
-                address: IssuedFor::new(&self.secret, address),
+                address: IssuedFor::new(self.secrets.current(), address),
             },
             now,
         )

@@ -31,7 +31,7 @@ struct Shown {
     of_former_number: bool,
 }
 
-/// Where a page begins: at one of the person's keys, the current one being the first, below a version.
+/// Where a page begins: at one of the person's identifiers, the current one being the first, below a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Place {
@@ -83,12 +83,12 @@ pub(crate) async fn show(
     Before { before, limit }: Before<Place, 50, 100>,
 ) -> Result<Response, Problem> {
     let mut place = before.unwrap_or(Place::START);
-    let keys = app.keys(&citizen.person).await?;
+    let histories = app.histories(&citizen.person).await?;
     let fields = Fields::of_citizen(&citizen.scopes);
     let mut changes = Vec::new();
     let mut room = limit;
     let mut next = None;
-    while let Some(key) = keys.get(place.key) {
+    while let Some(keys) = histories.get(place.key) {
         if room == 0 {
             next = Some(place);
             break;
@@ -96,7 +96,7 @@ pub(crate) async fn show(
         let page = app
             .register
             .changes()
-            .history(key, place.before, room.into())
+            .history(keys, place.before, room.into())
             .await
             .or_unavailable()?;
         room -= u16::try_from(page.len()).unwrap_or(room);

@@ -27,7 +27,7 @@ use infra_aws::{
     person_disclosures::PersonDisclosures, register::Register, requests::Requests, signatures::Signatures,
 };
 use infra_edge::{app, clock::Clock, usage::Limiter};
-use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret};
+use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secrets};
 
 pub use settings::{Clients, Settings};
 
@@ -55,7 +55,7 @@ pub struct App {
     /// What persons may read of that record.
     pub person_disclosures: PersonDisclosures,
     /// What person keys are made with.
-    pub secret: Secret,
+    pub secrets: Secrets,
     /// Which persons this register holds.
     pub population: Population,
     /// Countries whose mobiles get SMS.

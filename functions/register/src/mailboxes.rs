@@ -12,7 +12,7 @@ use infra_edge::{
     once::{Request, answer, once, respond, text},
     problem::{Kind, Problem},
     request::IdempotencyKey,
-    unavailable::{OrUnavailable as _, not_on_record},
+    unavailable::not_on_record,
 };
 use mailbox_register::{
     caller::Machine,
@@ -74,12 +74,12 @@ pub(crate) async fn eligibility(
 ) -> Result<Response, Problem> {
     let (organisation, now) = (machine.organisation, app.clock.now());
     let person = value.person(app.population)?;
-    let key = app.secret.person_key(&person);
+    let key = app.secrets.person_key(&person);
     let limits = provider.limits.as_ref();
     let admitted = app.limiter.admit(organisation, limits, Ask::LookUp(1), now).await?;
     app.on_record(&machine, purpose::ELIGIBILITY, &key).await?;
-    let stored = app.register.entries().one(&key).await.or_unavailable()?;
-    let entry = stored.as_ref().map(|stored| &stored.entry);
+    let found = app.located(&person).await?;
+    let entry = found.entry();
     if entry.and_then(Entry::disclosed).is_none() {
         app.limiter.missed(organisation, 1, now).await;
     }
@@ -213,7 +213,7 @@ async fn change(
     match problem.kind() {
         // What these tell is more than that the provider has no mailbox there.
         Kind::Reserved | Kind::Deleted => {
-            let key = app.secret.person_key(person);
+            let key = app.secrets.person_key(person);
             app.on_record(machine, purpose::REFUSED_MAILBOX, &key).await?;
             answer
         }

@@ -18,8 +18,7 @@ pub(crate) async fn show(
     State(app): State<SharedApp>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let key = app.secret.person_key(&citizen.person);
-    let stored = app.register.entries().one(&key).await.or_unavailable()?;
+    let stored = app.located(&citizen.person).await?.stored;
     let providers = app.directory.providers(now).await.or_unavailable()?;
     let answer = view::own_entry(stored.as_ref(), &citizen, &providers, now);
     Ok(view::to_citizen(answer, &citizen.person))

@@ -1,7 +1,6 @@
 //! `/rest/v1/person`: the citizen's own entry by the existing register's contract.
 
 use axum::{extract::State, response::Response};
-use infra_aws::register::Stored;
 use infra_edge::{
     body::Tolerant,
     caller::CitizenCaller,
@@ -53,8 +52,7 @@ pub(crate) async fn change(
 impl App {
     async fn own_person(&self, citizen: &Citizen, format: Format) -> Result<Response, Problem> {
         let now = self.clock.now();
-        let key = self.secret.person_key(&citizen.person);
-        let stored: Option<Stored> = self.register.entries().one(&key).await.or_unavailable()?;
+        let stored = self.located(&citizen.person).await?.stored;
         let providers = self.directory.providers(now).await.or_unavailable()?;
         let shown = Shown {
             entry: stored.as_ref().map(|stored| &stored.entry),

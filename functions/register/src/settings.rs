@@ -5,6 +5,7 @@ use infra_aws::{
     codes::Codes,
     directory::Directory,
     disclosures::{Disclosures, Place},
+    keys::Wrapped,
     notices::Notices,
     person_disclosures::PersonDisclosures,
     register::Register,
@@ -17,7 +18,7 @@ use infra_edge::{
     settings::{Environment, SettingsError},
     usage::{self, Limiter},
 };
-use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secret, usage::Limits};
+use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secrets, usage::Limits};
 
 use crate::App;
 
@@ -47,8 +48,8 @@ pub struct Settings {
     signing_key: String,
     population: Population,
     countries: AllowedCountries,
-    /// The register's secret, wrapped by KMS.
-    pub wrapped_secret: Vec<u8>,
+    /// The register's secrets, wrapped by KMS.
+    pub wrapped_secrets: Wrapped,
 }
 
 impl Settings {
@@ -72,25 +73,25 @@ impl Settings {
             signing_key: environment.required("SIGNING_KEY")?,
             population: environment.parsed("PERSONS")?,
             countries: environment.parsed("SMS_COUNTRIES")?,
-            wrapped_secret: environment.bytes("PERSON_KEY_WRAPPED")?,
+            wrapped_secrets: environment.wrapped_secrets()?,
         })
     }
 
     /// The function on these settings.
-    pub fn app(self, clients: &Clients, secret: &Secret, clock: Clock) -> App {
+    pub fn app(self, clients: &Clients, secrets: &Secrets, clock: Clock) -> App {
         let client = &clients.dynamodb;
         App {
             register: Register::new(client.clone(), self.register, self.changes),
             notices: Notices::new(client.clone(), self.notices),
-            requests: Requests::new(client.clone(), self.requests, secret.clone()),
-            codes: Codes::new(client.clone(), self.codes, secret.clone()),
+            requests: Requests::new(client.clone(), self.requests, secrets.clone()),
+            codes: Codes::new(client.clone(), self.codes, secrets.clone()),
             directory: Directory::new(client.clone(), self.directory),
-            addresses: Addresses::new(client.clone(), self.addresses, secret.clone()),
+            addresses: Addresses::new(client.clone(), self.addresses, secrets.clone()),
             disclosures: Disclosures::new(client.clone(), self.disclosures),
             limiter: Limiter::new(Usage::new(client.clone(), self.usage), self.limits),
             signatures: Signatures::new(clients.kms.clone(), self.signing_key),
             person_disclosures: PersonDisclosures::new(client.clone(), self.person_disclosures),
-            secret: secret.clone(),
+            secrets: secrets.clone(),
             population: self.population,
             countries: self.countries,
             clock,

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use infra_aws::{
     codes::{Attempt, Codes, TooSoon},
+    register::Stored,
     requests::{Answer, Claim},
     transaction::{CommitError, Part},
 };
@@ -17,8 +18,8 @@ use jiff::Timestamp;
 use mailbox_register::{
     caller::Citizen,
     code::{Code, RESEND_AFTER},
-    contact::{Address, Channel},
-    entry::{Actor, Command},
+    contact::Address,
+    entry::{Actor, Command, Entry},
     person::PersonKey,
 };
 use serde::Deserialize;
@@ -61,15 +62,17 @@ pub(crate) async fn validate(
         content: ["POST /v1/me/contact/validate", text(&raw)],
     };
     let answer = once(&app.requests, request, now, async |claim| {
-        let person = app.secret.person_key(&citizen.person);
-        let address = app.own_address(&person, channel).await?;
+        let found = app.located(&citizen.person).await?;
+        let registration = found.entry().and_then(Entry::registration);
+        let address = registration.and_then(|registration| registration.address(channel));
+        let keys = found.stored.as_ref().map(Stored::own_keys).unwrap_or_default();
         if let Some(code) = code {
             let address = address.ok_or(Kind::WrongCode)?;
-            app.take_code(&citizen, &person, address, &code, if_match.as_ref(), claim, now)
+            app.take_code(&citizen, &keys, address, &code, if_match.as_ref(), claim, now)
                 .await
         } else {
             let address = address.ok_or(Kind::ContactRequired)?;
-            app.send_again(&person, &address, claim, now).await
+            app.send_again(&keys, &address, claim, now).await
         }
     })
     .await?;
@@ -82,32 +85,24 @@ pub(crate) async fn validate(
 }
 
 impl App {
-    async fn own_address(&self, person: &PersonKey, channel: Channel) -> Result<Option<Address>, Problem> {
-        let stored = self.register.entries().one(person).await.or_unavailable()?;
-        Ok(stored
-            .as_ref()
-            .and_then(|stored| stored.entry.registration())
-            .and_then(|registration| registration.address(channel)))
-    }
-
     #[expect(clippy::too_many_arguments, reason = "one call, and each is a thing of its own")]
     async fn take_code(
         &self,
         citizen: &Citizen,
-        person: &PersonKey,
+        keys: &[PersonKey],
         address: Address,
         code: &Code,
         if_match: Option<&IfMatch>,
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Done, Problem> {
-        let attempt = self.codes.attempt(person, &address, code, now).await.or_unavailable()?;
+        let attempt = self.codes.attempt(keys, &address, code, now).await.or_unavailable()?;
         let issued = match attempt {
             Attempt::Right(issued) => issued,
             Attempt::Wrong => return Err(Kind::WrongCode.into()),
             Attempt::TooMany(seconds) => return Err(Problem::new(Kind::TooManyRequests).retry_after(seconds)),
         };
-        let using = self.codes.using(person, address.channel(), &issued).or_unavailable()?;
+        let using = self.codes.using(address.channel(), &issued).or_unavailable()?;
         let providers = self.directory.providers(now).await.or_unavailable()?;
         let order = Order {
             person: &citizen.person,
@@ -124,12 +119,13 @@ impl App {
 
     async fn send_again(
         &self,
-        person: &PersonKey,
+        keys: &[PersonKey],
         address: &Address,
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Done, Problem> {
-        let last = self.codes.last(person, address.channel()).await.or_unavailable()?;
+        let person = keys.first().ok_or(Kind::ContactRequired)?;
+        let last = self.codes.last(keys, address.channel()).await.or_unavailable()?;
         Codes::may_resend(last.as_ref(), now)
             .map_err(|TooSoon(seconds)| Problem::new(Kind::TooManyRequests).retry_after(seconds))?;
         let mut writes = Vec::from(self.issue_code(person, address, last.as_ref(), now)?);

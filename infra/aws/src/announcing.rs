@@ -1,8 +1,9 @@
 //! Letters are announced: each once, under its organisation's reference.
 
 use mailbox_register::{
-    letter::{Announcement, Letter, LetterId},
+    letter::{Announcement, Letter, LetterIds},
     notice::Notice,
+    person::PersonKeys,
     trace::Trace,
 };
 
@@ -24,22 +25,33 @@ pub enum Known {
 }
 
 impl Outbox {
-    /// Whether a letter was announced before. `is_open_ended` says that it is available "now", which is another moment
-    /// each time it is said.
+    /// Whether a letter was announced before, to a person who may have been known by another key then. `is_open_ended` says
+    /// that it is available "now", which is another moment each time it is said.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn known(
         &self,
-        id: LetterId,
+        ids: LetterIds,
         announcement: &Announcement,
+        person: &PersonKeys,
         is_open_ended: bool,
     ) -> Result<Known, StoreError> {
-        let Some(stored) = self.letters.get(id).await? else {
+        let mut stored = None;
+        for id in ids.each() {
+            stored = self.letters.get(id).await?;
+            if stored.is_some() {
+                break;
+            }
+        }
+        let Some(stored) = stored else {
             return Ok(Known::No);
         };
         let letter = stored.letter;
         let mut same = announcement.clone();
+        if person.each().any(|key| *key == letter.announcement.person) {
+            same.person = letter.announcement.person.clone();
+        }
         if is_open_ended && letter.announcement.available_from == letter.announced_at {
             same.available_from = letter.announced_at;
         }
@@ -57,12 +69,16 @@ impl Outbox {
     /// [`CommitError`]; a conflict of [`Part::Letter`](crate::transaction::Part::Letter) where it was announced meanwhile.
     pub async fn announce(
         &self,
+        ids: LetterIds,
         letter: &Letter,
         notices: Vec<Notice>,
         trace: Option<Trace>,
         with: Vec<Write>,
     ) -> Result<(), CommitError> {
         let mut writes = vec![self.letters.announcing(letter)?];
+        if let Some(other) = ids.other {
+            writes.push(self.letters.absent(other)?);
+        }
         for notice in notices {
             writes.push(self.notices.adding(&notice.caused_by(trace))?);
         }

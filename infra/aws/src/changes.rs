@@ -113,18 +113,30 @@ impl Changes {
         Write::put(Part::Entry, put)
     }
 
-    /// A page of a person's changes, newest first, of versions below `before`.
+    /// A page of an entry's changes, newest first, of versions below `before`. `keys` are those of its identifier, the newest
+    /// first: versions go on from one to the next.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn history(
         &self,
-        person: &PersonKey,
+        keys: &[PersonKey],
         before: Option<u64>,
         limit: i32,
     ) -> Result<Vec<Change>, StoreError> {
-        let rows = self.newest(person, before, limit).await?;
-        rows.into_iter().map(|row| item::read("changes", row)).collect()
+        let mut changes = Vec::new();
+        let mut left = limit;
+        for key in keys {
+            let rows = self.newest(key, before, left).await?;
+            left -= i32::try_from(rows.len()).unwrap_or(left);
+            for row in rows {
+                changes.push(item::read("changes", row)?);
+            }
+            if left <= 0 {
+                break;
+            }
+        }
+        Ok(changes)
     }
 
     /// What the feed lacks of a person, in order.

@@ -10,7 +10,7 @@ use mailbox_register::{
     code::{CODE_LIFETIME, Challenge, Code, IssuedFor, MAX_ATTEMPTS, MAX_PER_DAY, RESEND_AFTER},
     contact::{Address, Channel},
     person::PersonKey,
-    secret::Secret,
+    secret::{Secret, Secrets},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issued {
+    /// The key that it was issued to: the person may have another by now.
+    person: PersonKey,
     challenge: Challenge,
     answer: String,
     address: IssuedFor,
@@ -59,30 +61,35 @@ pub enum Attempt {
 pub struct Codes {
     client: Client,
     table: String,
-    secret: Secret,
+    secrets: Secrets,
 }
 
 impl Codes {
-    /// Codes in `table`, hashed with `secret`.
-    pub const fn new(client: Client, table: String, secret: Secret) -> Self {
-        Self { client, table, secret }
+    /// Codes in `table`, hashed with `secrets`: new ones with the current one.
+    pub const fn new(client: Client, table: String, secrets: Secrets) -> Self {
+        Self { client, table, secrets }
     }
 
-    /// The last code sent to a person on a channel.
+    /// The last code sent to a person on a channel. `keys` are those of the person's identifier, the newest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn last(&self, person: &PersonKey, channel: Channel) -> Result<Option<Issued>, StoreError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("person", text(person.as_str()))
-            .key("channel", text(channel.as_str()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        found.item.map(|item| item::read("codes", item)).transpose()
+    pub async fn last(&self, keys: &[PersonKey], channel: Channel) -> Result<Option<Issued>, StoreError> {
+        for person in keys {
+            let found = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .key("person", text(person.as_str()))
+                .key("channel", text(channel.as_str()))
+                .consistent_read(true)
+                .send()
+                .await?;
+            if let Some(item) = found.item {
+                return item::read("codes", item).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a code may be sent again at the person's wish: not within a minute of the last.
@@ -110,7 +117,7 @@ impl Codes {
         last: Option<&Issued>,
         now: Timestamp,
     ) -> Result<Result<Write, TooSoon>, StoreError> {
-        let millis = now.as_millisecond();
+        let (millis, secret) = (now.as_millisecond(), self.secrets.current());
         let after = |wait: SignedDuration| now.checked_add(wait).unwrap_or(Timestamp::MAX);
         let day_end = |last: &Issued| last.day_started_at + i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
         let (day_started_at, before) = match last {
@@ -122,9 +129,10 @@ impl Codes {
             return Ok(Err(TooSoon(wait)));
         }
         let issued = Issued {
-            answer: Code::derive(&self.secret, challenge).mac(&self.secret, challenge),
+            person: person.clone(),
+            answer: Code::derive(secret, challenge).mac(secret, challenge),
             challenge: challenge.clone(),
-            address: IssuedFor::new(&self.secret, address),
+            address: IssuedFor::new(secret, address),
             sent_at: millis,
             good_until: after(CODE_LIFETIME).as_millisecond(),
             attempts: 0,
@@ -135,10 +143,9 @@ impl Codes {
             expires_at: after(DAY).as_second(),
         };
         let mut item = item::write("codes", &issued)?;
-        item.insert("person".to_owned(), text(person.as_str()));
         item.insert("channel".to_owned(), text(address.channel().as_str()));
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        let put = match last {
+        let put = match last.filter(|last| last.person == *person) {
             None => put.condition_expression("attribute_not_exists(person)"),
             Some(last) => put
                 .condition_expression("challenge = :challenge")
@@ -148,17 +155,33 @@ impl Codes {
     }
 
     /// Tries a code. The try is counted before it is compared, so that many at once are no more tries than one after
-    /// the other.
+    /// the other. `keys` are those of the person's identifier, the newest first: the last code sent to any is tried.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn attempt(
         &self,
-        person: &PersonKey,
+        keys: &[PersonKey],
         address: &Address,
         code: &Code,
         now: Timestamp,
     ) -> Result<Attempt, StoreError> {
+        for person in keys {
+            if let Some(attempt) = self.attempt_at(person, address, code, now).await? {
+                return Ok(attempt);
+            }
+        }
+        Ok(Attempt::Wrong)
+    }
+
+    /// None, if no code was sent to this key.
+    async fn attempt_at(
+        &self,
+        person: &PersonKey,
+        address: &Address,
+        code: &Code,
+        now: Timestamp,
+    ) -> Result<Option<Attempt>, StoreError> {
         let result = self
             .client
             .update_item()
@@ -180,22 +203,25 @@ impl Codes {
         match result {
             Ok(updated) => {
                 let issued: Issued = item::read("codes", updated.attributes.unwrap_or_default())?;
-                let right = code.mac(&self.secret, &issued.challenge) == issued.answer
-                    && IssuedFor::new(&self.secret, address) == issued.address;
-                Ok(if right { Attempt::Right(issued) } else { Attempt::Wrong })
+                let is_right = |secret: &Secret| {
+                    code.mac(secret, &issued.challenge) == issued.answer
+                        && IssuedFor::new(secret, address) == issued.address
+                };
+                let right = self.secrets.each().any(is_right);
+                Ok(Some(if right { Attempt::Right(issued) } else { Attempt::Wrong }))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     let Some(old) = failed.item.clone() else {
-                        return Ok(Attempt::Wrong);
+                        return Ok(None);
                     };
                     let issued: Issued = item::read("codes", old)?;
                     let open = !issued.used && now.as_millisecond() < issued.good_until;
-                    Ok(if open {
+                    Ok(Some(if open {
                         Attempt::TooMany(seconds_until(issued.good_until, now))
                     } else {
                         Attempt::Wrong
-                    })
+                    }))
                 }
                 _ => Err(error.into()),
             },
@@ -206,10 +232,10 @@ impl Codes {
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
-    pub fn using(&self, person: &PersonKey, channel: Channel, issued: &Issued) -> Result<Write, StoreError> {
+    pub fn using(&self, channel: Channel, issued: &Issued) -> Result<Write, StoreError> {
         let update = Update::builder()
             .table_name(&self.table)
-            .key("person", text(person.as_str()))
+            .key("person", text(issued.person.as_str()))
             .key("channel", text(channel.as_str()))
             .update_expression("SET used = :true")
             .condition_expression("challenge = :challenge AND used = :false")

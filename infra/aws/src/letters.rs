@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{Put, Update},
+    types::{ConditionCheck, Put, Update},
 };
 use jiff::{SignedDuration, Timestamp};
 use mailbox_register::{
@@ -136,6 +136,18 @@ impl Letters {
             .set_item(Some(row))
             .condition_expression("attribute_not_exists(id)");
         Write::put(Part::Letter, put)
+    }
+
+    /// That there is no letter of an identity: the same one, announced by the other secret.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub fn absent(&self, id: LetterId) -> Result<Write, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key("id", text(id.to_string()))
+            .condition_expression("attribute_not_exists(id)");
+        Write::check(Part::Letter, check)
     }
 
     /// The write that adds to what has happened to a letter; `only_while_open`: if it is neither opened nor called off.

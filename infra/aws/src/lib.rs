@@ -28,6 +28,7 @@ pub mod population;
 pub mod postmarks;
 pub mod queues;
 pub mod register;
+pub mod rekey;
 pub mod relations;
 pub mod requests;
 pub mod retry;

@@ -13,8 +13,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use mailbox_register::{
     contact::{Address, Channel},
-    entry::{self, Actor, Command, Entry, Outcome, Transition},
-    person::{PersonIdentifier, PersonKey},
+    entry::{self, Actor, Command, Entry, Outcome, Successor, Transition},
+    person::{PersonIdentifier, PersonKey, PersonKeys},
+    secret::Secrets,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -22,25 +23,33 @@ use tokio::time::Instant;
 use crate::{
     addresses::Sharing,
     changes::Changes,
-    error::StoreError,
+    error::{self, StoreError},
     item::{self, Item, number, text},
     many, retry,
     transaction::{self, CommitError, Part, Write},
 };
 
 pub use self::everybody::{EntriesCursor, EntriesPage};
+use self::reminders::remind_at;
+pub(crate) use self::reminders::remind_bucket;
 pub use self::reminders::{DueReminder, DueReminders, REMIND_BUCKETS, RemindCursor};
-use self::reminders::{remind_at, remind_bucket};
 
 /// `BatchGetItem` calls in flight for one request.
 const CONCURRENT_BATCHES: usize = 10;
 /// Identifiers of one person, one after the other: more than anybody gets.
 const MAX_SUCCESSORS: u32 = 16;
+/// Keys of one identifier, one after the other: more secrets than any register has had.
+const MAX_MOVES: u32 = 16;
+/// The attribute of an item that is no entry, but says under which key it stands. Nothing else is left there of the person.
+pub(crate) const MOVED_TO: &str = "movedTo";
 
 /// An entry as it is stored, with what is known of it besides.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stored {
+    /// The key that it is stored under.
+    #[serde(rename = "person")]
+    pub key: PersonKey,
     /// The entry.
     pub entry: Entry,
     /// Whether another person has the same e-mail.
@@ -58,8 +67,47 @@ pub struct Stored {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Version {
-    version: u64,
+    version: Option<u64>,
+    moved_to: Option<PersonKey>,
+}
+
+/// What there is under a key.
+pub(crate) enum Row {
+    Entry(Box<Stored>),
+    /// The entry stands under a newer key.
+    Moved(PersonKey),
+}
+
+impl Row {
+    pub(crate) fn read(mut item: Item) -> Result<Self, StoreError> {
+        match item.remove(MOVED_TO) {
+            Some(AttributeValue::S(key)) => Ok(Self::Moved(PersonKey::from_stored(key))),
+            Some(_) => Err(StoreError::Unreadable("register")),
+            None => Ok(Self::Entry(Box::new(item::read("register", item)?))),
+        }
+    }
+}
+
+/// An identifier's entry, and the key that it stands under; without one, the key that it would come to stand under.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The key.
+    pub key: PersonKey,
+    /// The entry.
+    pub stored: Option<Stored>,
+}
+
+impl Located {
+    /// The entry alone.
+    pub fn entry(&self) -> Option<&Entry> {
+        self.stored.as_ref().map(|stored| &stored.entry)
+    }
+
+    fn successor(&self) -> Option<&Successor> {
+        self.entry().and_then(Entry::successor)
+    }
 }
 
 /// What there is of a person, by the identifier that is in use.
@@ -67,6 +115,8 @@ struct Version {
 pub struct Current {
     /// The key of that identifier.
     pub key: PersonKey,
+    /// Whether that is another identifier than was asked about.
+    pub is_successor: bool,
     /// The identifier, where there is an entry that says it: its own, or that of a predecessor.
     pub identifier: Option<PersonIdentifier>,
     /// The entry, which can be deleted.
@@ -75,15 +125,21 @@ pub struct Current {
 
 impl Stored {
     /// What is stored once a transition is.
-    pub fn after(before: Option<&Self>, outcome: Outcome, sharing: &Sharing) -> Self {
+    pub fn after(key: PersonKey, before: Option<&Self>, outcome: Outcome, sharing: &Sharing) -> Self {
         let was = |flag: fn(&Self) -> bool| before.is_some_and(flag);
         Self {
+            key,
             remind_at: remind_at(&outcome.entry, outcome.change.at),
             entry: outcome.entry,
             changed_at: Some(outcome.change.at),
             email_shared: sharing.email.unwrap_or_else(|| was(|stored| stored.email_shared)),
             mobile_shared: sharing.mobile.unwrap_or_else(|| was(|stored| stored.mobile_shared)),
         }
+    }
+
+    /// The keys under which the identifier is and was known, the current one first.
+    pub fn own_keys(&self) -> Vec<PersonKey> {
+        self.entry.own_keys(&self.key).cloned().collect()
     }
 }
 
@@ -100,38 +156,92 @@ impl Entries {
         Self { client, table }
     }
 
-    /// A person's entry as of now.
+    /// The entry that a key stands for, as of now; wherever it stands by now.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn one(&self, person: &PersonKey) -> Result<Option<Stored>, StoreError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("person", text(person.as_str()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        found.item.map(|item| item::read("register", item)).transpose()
+    pub async fn at(&self, key: &PersonKey) -> Result<Located, StoreError> {
+        let mut key = key.clone();
+        for _ in 0..MAX_MOVES {
+            let found = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .key("person", text(key.as_str()))
+                .consistent_read(true)
+                .send()
+                .await?;
+            let stored = match found.item.map(Row::read).transpose()? {
+                Some(Row::Moved(to)) => {
+                    key = to;
+                    continue;
+                }
+                Some(Row::Entry(stored)) => Some(*stored),
+                None => None,
+            };
+            return Ok(Located { key, stored });
+        }
+        Err(StoreError::Unreadable("register"))
     }
 
-    /// The version of a person's entry as of now, whether the entry can be read or not.
+    /// A person's entry as of now, by whichever key.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn version(&self, person: &PersonKey) -> Result<Option<u64>, StoreError> {
-        let found = self
+    pub async fn find(&self, person: &PersonKeys) -> Result<Located, StoreError> {
+        let current = self.at(person.current()).await?;
+        if let (None, Some(other)) = (&current.stored, person.other()) {
+            // Whoever is moved between the two readings is found by the second one: it says where to.
+            let found = self.at(other).await?;
+            if found.stored.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(current)
+    }
+
+    /// The version of the entry that a key stands for as of now, whether the entry can be read or not; and the key that it
+    /// stands under.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn version(&self, key: &PersonKey) -> Result<(PersonKey, Option<u64>), StoreError> {
+        let mut key = key.clone();
+        for _ in 0..MAX_MOVES {
+            let found = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .key("person", text(key.as_str()))
+                .projection_expression("version, movedTo")
+                .consistent_read(true)
+                .send()
+                .await?;
+            match found.item.map(|row| item::read("register", row)).transpose()? {
+                Some(Version { moved_to: Some(to), .. }) => key = to,
+                Some(Version {
+                    version: Some(version), ..
+                }) => return Ok((key, Some(version))),
+                Some(_) => return Err(StoreError::Unreadable("register")),
+                None => return Ok((key, None)),
+            }
+        }
+        Err(StoreError::Unreadable("register"))
+    }
+
+    /// Puts the word back where an entry has moved to, unless there is anything. Says whether it was put.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_moved(&self, from: &PersonKey, to: &PersonKey) -> Result<bool, StoreError> {
+        let put = self
             .client
-            .get_item()
+            .put_item()
             .table_name(&self.table)
-            .key("person", text(person.as_str()))
-            .projection_expression("version")
-            .consistent_read(true)
-            .send()
-            .await?;
-        let read = |row| item::read::<Version>("register", row).map(|row| row.version);
-        found.item.map(read).transpose()
+            .item("person", text(from.as_str()))
+            .item(MOVED_TO, text(to.as_str()))
+            .condition_expression("attribute_not_exists(person)");
+        error::held(put.send().await)
     }
 
     /// What there is of a person as of now: where the identifier was replaced, by its last successor.
@@ -139,39 +249,61 @@ impl Entries {
     /// # Errors
     /// [`StoreError`].
     pub async fn current(&self, person: &PersonKey) -> Result<Current, StoreError> {
-        let mut current = Current {
-            key: person.clone(),
-            identifier: None,
-            stored: None,
-        };
+        let found = self.at(person).await?;
+        self.follow(found, None).await
+    }
+
+    /// The same by the identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn current_of(&self, person: &PersonIdentifier, secrets: &Secrets) -> Result<Current, StoreError> {
+        let found = self.find(&secrets.keys(person)).await?;
+        self.follow(found, Some(secrets)).await
+    }
+
+    async fn follow(&self, mut found: Located, secrets: Option<&Secrets>) -> Result<Current, StoreError> {
+        let mut identifier = None;
+        let mut is_successor = false;
         for _ in 0..MAX_SUCCESSORS {
-            current.stored = self.one(&current.key).await?;
-            let entry = current.stored.as_ref().map(|stored| &stored.entry);
-            current.identifier = entry.map(|entry| entry.identifier.clone()).or(current.identifier);
-            let Some(successor) = entry.and_then(Entry::successor).cloned() else {
-                return Ok(current);
+            identifier = found.entry().map(|entry| entry.identifier.clone()).or(identifier);
+            let Some(successor) = found.successor().cloned() else {
+                return Ok(Current {
+                    key: found.key,
+                    is_successor,
+                    identifier,
+                    stored: found.stored,
+                });
             };
-            (current.key, current.identifier) = (successor.key, Some(successor.identifier));
+            found = self.at(&successor.key).await?;
+            // The key that was noted may be of an earlier secret than the one that the entry came to stand under.
+            if let (None, Some(secrets)) = (&found.stored, secrets) {
+                found = self.find(&secrets.keys(&successor.identifier)).await?;
+            }
+            identifier = Some(successor.identifier);
+            is_successor = true;
         }
         Err(StoreError::Unreadable("register"))
     }
 
-    /// The entries of many persons; who is not in the answer is not in the register. Eventually consistent.
+    /// The entries of many persons, by each one's current key; who is not in the answer is not in the register. Eventually
+    /// consistent.
     ///
     /// What DynamoDB leaves unprocessed is asked for again until `deadline`; then the whole fails: an unread entry
-    /// must never look like no entry.
+    /// must never look like no entry. Who has two keys and is not found by the first is looked for by the second.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn many(
         &self,
-        persons: &[PersonKey],
+        persons: &[PersonKeys],
         deadline: Instant,
     ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
-        self.batches(persons, false, deadline).await
+        self.resolve(persons.iter().cloned().collect(), false, deadline).await
     }
 
-    /// Like [`Entries::many`], as of now: nobody sees an entry as it was before a change that is known already.
+    /// Like [`Entries::many`], as of now and by keys that were noted at any time: nobody sees an entry as it was before a
+    /// change that is known already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -180,16 +312,71 @@ impl Entries {
         persons: &[PersonKey],
         deadline: Instant,
     ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
-        self.batches(persons, true, deadline).await
+        let persons = persons.iter().cloned().map(PersonKeys::from).collect();
+        self.resolve(persons, true, deadline).await
+    }
+
+    async fn resolve(
+        &self,
+        persons: HashSet<PersonKeys>,
+        consistent: bool,
+        deadline: Instant,
+    ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
+        let mut found = HashMap::with_capacity(persons.len());
+        let first = persons.iter().map(PersonKeys::current).cloned().collect();
+        let first = self.batches(first, consistent, deadline).await?;
+        // For whom to read on, and where.
+        let (mut second, mut moved) = (HashMap::new(), HashMap::new());
+        for person in persons {
+            match (first.get(person.current()), person.other()) {
+                (Some(Row::Entry(stored)), _) => {
+                    found.insert(person.current().clone(), stored.as_ref().clone());
+                }
+                (Some(Row::Moved(to)), _) => {
+                    moved.insert(person.current().clone(), to.clone());
+                }
+                (None, Some(other)) => {
+                    second.insert(person.current().clone(), other.clone());
+                }
+                (None, None) => {}
+            }
+        }
+        let mut is_a_must = false;
+        for _ in 0..MAX_MOVES {
+            let asked = std::mem::take(&mut second);
+            if !asked.is_empty() {
+                let rows = asked.values().cloned().collect();
+                // An entry that was moved is under its new key: nothing that was seen of that comes from before it.
+                let rows = self.batches(rows, consistent || is_a_must, deadline).await?;
+                for (person, key) in asked {
+                    match rows.get(&key) {
+                        Some(Row::Entry(stored)) => {
+                            found.insert(person, stored.as_ref().clone());
+                        }
+                        Some(Row::Moved(to)) => {
+                            moved.insert(person, to.clone());
+                        }
+                        None if is_a_must => return Err(StoreError::Unreadable("register")),
+                        None => {}
+                    }
+                }
+            }
+            if moved.is_empty() {
+                return Ok(found);
+            }
+            second = std::mem::take(&mut moved);
+            is_a_must = true;
+        }
+        Err(StoreError::Unreadable("register"))
     }
 
     async fn batches(
         &self,
-        persons: &[PersonKey],
+        keys: HashSet<PersonKey>,
         consistent: bool,
         deadline: Instant,
-    ) -> Result<HashMap<PersonKey, Stored>, StoreError> {
-        let unique: Vec<_> = persons.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
+    ) -> Result<HashMap<PersonKey, Row>, StoreError> {
+        let unique: Vec<_> = keys.into_iter().collect();
         let batches: Vec<_> = unique.chunks(many::MOST).map(<[PersonKey]>::to_vec).collect();
         stream::iter(batches)
             .map(|batch| self.batch(batch, consistent, deadline))
@@ -206,17 +393,24 @@ impl Entries {
         persons: Vec<PersonKey>,
         consistent: bool,
         deadline: Instant,
-    ) -> Result<Vec<(PersonKey, Stored)>, StoreError> {
+    ) -> Result<Vec<(PersonKey, Row)>, StoreError> {
         let keys = persons
             .iter()
             .map(|person| Item::from([("person".to_owned(), text(person.as_str()))]));
         let items = many::get(&self.client, &self.table, keys, consistent, deadline).await?;
-        items.into_iter().map(everybody::keyed).collect()
+        let read = |item: Item| {
+            let Some(AttributeValue::S(key)) = item.get("person") else {
+                return Err(StoreError::Unreadable("register"));
+            };
+            let key = PersonKey::from_stored(key);
+            Ok((key, Row::read(item)?))
+        };
+        items.into_iter().map(read).collect()
     }
 
     /// Opens a connection before the first request, by a read that finds nothing. Its result does not matter.
     pub async fn prime(&self) {
-        let _ = self.one(&PersonKey::from_stored("v1#")).await;
+        let _ = self.at(&PersonKey::from_stored("v1#")).await;
     }
 }
 
@@ -247,6 +441,9 @@ impl Register {
     }
 
     /// The writes of a transition: the entry, on the version it was made from, and its change.
+    ///
+    /// A new entry takes its earlier keys as well, so that the same person never gets two: whoever would make one under an
+    /// earlier key finds it taken, and whoever comes with that key is sent on.
     ///
     /// # Errors
     /// [`StoreError::Unwritable`].
@@ -299,6 +496,18 @@ impl Register {
         };
         let change = self.changes.adding(person, outcome)?;
         let mut writes = vec![Write::update(Part::Entry, update)?, change];
+        if before.is_none() {
+            for key in &outcome.entry.earlier_keys {
+                let update = Update::builder()
+                    .table_name(&self.entries.table)
+                    .key("person", text(key.as_str()))
+                    .update_expression(format!("SET {MOVED_TO} = :to"))
+                    // Another word where to may be left there of an entry that was lost; an entry may not.
+                    .condition_expression("attribute_not_exists(entry)")
+                    .expression_attribute_values(":to", text(person.as_str()));
+                writes.push(Write::update(Part::Entry, update)?);
+            }
+        }
         writes.extend(self.flags(sharing)?);
         Ok(writes)
     }
@@ -320,7 +529,8 @@ impl Register {
                 .table_name(&self.entries.table)
                 .key("person", text(other.as_str()))
                 .update_expression(format!("SET {}", assignments.join(", ")))
-                .condition_expression("attribute_exists(person)");
+                // Not just anything: who has moved to another key is no longer here.
+                .condition_expression("attribute_exists(entry)");
             for (flag, shared) in flags {
                 update = update.expression_attribute_values(format!(":{flag}"), AttributeValue::Bool(shared));
             }

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update},
 };
 use jiff::{SignedDuration, Timestamp};
-use mailbox_register::secret::Secret;
+use mailbox_register::secret::{Secret, Secrets};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -66,13 +66,13 @@ struct Record {
 pub struct Requests {
     client: Client,
     table: String,
-    secret: Secret,
+    secrets: Secrets,
 }
 
 impl Requests {
-    /// Requests in `table`. Keys and fingerprints are hashed with `secret`: a caller may put anything into them.
-    pub const fn new(client: Client, table: String, secret: Secret) -> Self {
-        Self { client, table, secret }
+    /// Requests in `table`. Keys and fingerprints are hashed with `secrets`: a caller may put anything into them.
+    pub const fn new(client: Client, table: String, secrets: Secrets) -> Self {
+        Self { client, table, secrets }
     }
 
     /// Takes a request in: `caller` and `key` name it, `content` is all that makes it this request and no other.
@@ -80,8 +80,46 @@ impl Requests {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin(&self, caller: &str, key: &str, content: &[&str], now: Timestamp) -> Result<Begun, StoreError> {
-        let request = self.secret.mac("request", &[caller, key]);
-        let fingerprint = self.secret.mac("fingerprint", content);
+        let request = |secret: &Secret| secret.mac("request", &[caller, key]);
+        let other = self.secrets.other();
+        // What was begun under the other name goes on under it.
+        if let Some(secret) = other
+            && self.is_there(&request(secret), now).await?
+        {
+            return self
+                .begin_as(request(secret), secret.mac("fingerprint", content), now)
+                .await;
+        }
+        let current = self.secrets.current();
+        let begun = self
+            .begin_as(request(current), current.mac("fingerprint", content), now)
+            .await?;
+        // Functions of two settings can take one request in at one moment, each under the name that it gives. Each
+        // looks for the other once its own is there: so never do both go on.
+        if let (Begun::New(claim), Some(secret)) = (&begun, other)
+            && self.is_there(&request(secret), now).await?
+        {
+            self.release(claim).await?;
+            return Ok(Begun::InProgress);
+        }
+        Ok(begun)
+    }
+
+    /// Whether a request is known by a name.
+    async fn is_there(&self, request: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("request", text(request))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let record: Option<Record> = found.item.map(|item| item::read("requests", item)).transpose()?;
+        Ok(record.is_some_and(|record| record.expires_at > now.as_second()))
+    }
+
+    async fn begin_as(&self, request: String, fingerprint: String, now: Timestamp) -> Result<Begun, StoreError> {
         let owner = Uuid::new_v4().to_string();
         let until = now.checked_add(WORKING_TIME).unwrap_or(Timestamp::MAX);
         let expires = now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX);

@@ -63,6 +63,18 @@ impl Write {
         })
     }
 
+    /// Nothing is written, but the condition holds for the whole.
+    pub(crate) fn check(
+        part: Part,
+        check: aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
+    ) -> Result<Self, StoreError> {
+        let check = check.build().map_err(|_| StoreError::Unwritable("transaction"))?;
+        Ok(Self {
+            part,
+            item: TransactWriteItem::builder().condition_check(check).build(),
+        })
+    }
+
     pub(crate) fn delete(
         part: Part,
         delete: aws_sdk_dynamodb::types::builders::DeleteBuilder,

@@ -1,6 +1,8 @@
 //! Settings from the environment, read once at start-up.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+#[cfg(feature = "store")]
+use mailbox_register::person::KeyVersion;
 
 /// Where settings come from: the process environment, or a test's own.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
@@ -65,6 +67,37 @@ impl<'a> Environment<'a> {
             disclosures: self.required("DISCLOSURES_TABLE")?,
             chains: self.required("CHAINS_TABLE")?,
             months: months.into(),
+        })
+    }
+
+    /// The register's secrets as KMS wrapped them: `PERSON_KEY_WRAPPED` of the version `PERSON_KEY_VERSION` (1, if it is left
+    /// out), and while one gives way to the next `PERSON_KEY_WRAPPED_NEXT` or `PERSON_KEY_WRAPPED_PREVIOUS`.
+    ///
+    /// # Errors
+    /// [`SettingsError`], without the value.
+    #[cfg(feature = "store")]
+    pub fn wrapped_secrets(&self) -> Result<infra_aws::keys::Wrapped, SettingsError> {
+        const VERSION: &str = "PERSON_KEY_VERSION";
+        const NEXT: &str = "PERSON_KEY_WRAPPED_NEXT";
+        const PREVIOUS: &str = "PERSON_KEY_WRAPPED_PREVIOUS";
+        let malformed = |name: &str| SettingsError::Malformed(name.to_owned());
+        let version: KeyVersion = match self.optional(VERSION) {
+            None => KeyVersion::FIRST,
+            Some(version) => version.parse().map_err(|_| malformed(VERSION))?,
+        };
+        let other = match (self.optional(NEXT), self.optional(PREVIOUS)) {
+            (None, None) => None,
+            (Some(_), None) => Some((version.next(), self.bytes(NEXT)?)),
+            (None, Some(_)) => {
+                let previous = version.previous().ok_or_else(|| malformed(PREVIOUS))?;
+                Some((previous, self.bytes(PREVIOUS)?))
+            }
+            (Some(_), Some(_)) => return Err(malformed(NEXT)),
+        };
+        Ok(infra_aws::keys::Wrapped {
+            version,
+            current: self.bytes("PERSON_KEY_WRAPPED")?,
+            other,
         })
     }
 

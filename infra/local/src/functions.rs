@@ -6,7 +6,7 @@ use authorizer::Authorizer;
 use axum::Router;
 use infra_aws::sending;
 use infra_edge::settings::Environment;
-use mailbox_register::secret::Secret;
+use mailbox_register::secret::Secrets;
 
 use crate::{
     bucket::Buckets,
@@ -30,7 +30,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) messages: &'a Messages,
     pub(crate) buckets: &'a Buckets,
     pub(crate) kms: &'a aws_sdk_kms::Client,
-    pub(crate) secret: &'a Secret,
+    pub(crate) secrets: &'a Secrets,
     pub(crate) clock: &'a MovableClock,
 }
 
@@ -56,7 +56,7 @@ impl Functions {
             client,
             messages,
             kms,
-            secret,
+            secrets,
             clock,
             ..
         } = parts;
@@ -74,7 +74,7 @@ impl Functions {
         let of = read(settings, function(template, "register")?);
         let register = register::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("register")(&error))?
-            .app(&clients, secret, now.clone());
+            .app(&clients, secrets, now.clone());
         let clients = lookup::Clients {
             dynamodb: client.clone(),
             kms: kms.clone(),
@@ -82,11 +82,11 @@ impl Functions {
         let of = read(settings, function(template, "lookup")?);
         let lookup = lookup::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("lookup")(&error))?
-            .app(clients, secret, now.clone());
+            .app(clients, secrets, now.clone());
         let of = read(settings, function(template, "letters")?);
         let letters = letters::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("letters")(&error))?
-            .app(client, secret, now.clone());
+            .app(client, secrets, now.clone());
         let of = read(settings, function(template, "dispatch")?);
         let dispatch = dispatch::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("dispatch")(&error))?
@@ -108,7 +108,7 @@ impl Functions {
         let of = read(settings, function(template, "notify")?);
         let notify = notify::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("notify")(&error))?
-            .app(clients, secret, worked_at);
+            .app(clients, secrets, worked_at);
 
         let of = read(settings, function(template, "receipts")?);
         let receipts = receipts::Settings::read(&Environment::new(&of))
@@ -122,7 +122,7 @@ impl Functions {
         let of = read(settings, function(template, "population")?);
         let population = population::Settings::read(&Environment::new(&of))
             .map_err(|error| failed("population")(&error))?
-            .app(client, parts.kms.clone(), secret, now.clone());
+            .app(client, parts.kms.clone(), secrets, now.clone());
 
         let (batches, batch) = files(template, settings, parts, &sqs)?;
         let functions: [(&'static str, Router); 4] = [
@@ -163,7 +163,7 @@ fn files(
     };
     let batches = batches::Settings::read(&Environment::new(&of))
         .map_err(|error| failed("batches")(&error))?
-        .app(clients, parts.secret, parts.clock.clock());
+        .app(clients, parts.secrets, parts.clock.clock());
     let of = read(settings, function(template, "batch")?);
     let clients = batch::Clients {
         dynamodb: parts.client.clone(),
@@ -172,7 +172,7 @@ fn files(
     };
     let batch = batch::Settings::read(&Environment::new(&of))
         .map_err(|error| failed("batch")(&error))?
-        .app(clients, parts.secret, parts.clock.clock());
+        .app(clients, parts.secrets, parts.clock.clock());
     Ok((batches, batch))
 }
 

@@ -107,13 +107,18 @@ impl Kms {
         aws_sdk_kms::Client::new(&sdk::config(self.url()))
     }
 
-    /// Encrypts under a key without being asked over HTTP; base64.
+    /// Encrypts under a key in an encryption context, without being asked over HTTP; base64.
     ///
     /// # Errors
     /// [`KmsError`], if there is no such key.
-    pub(crate) fn wrap(&self, id: &str, plaintext: Vec<u8>) -> Result<String, KmsError> {
+    pub(crate) fn wrap(
+        &self,
+        id: &str,
+        for_what: &BTreeMap<String, String>,
+        plaintext: Vec<u8>,
+    ) -> Result<String, KmsError> {
         let key = self.shared.keys.get(id).ok_or(KmsError::Key)?;
-        let sealed = key.seal(id, &context(&BTreeMap::new()), plaintext);
+        let sealed = key.seal(id, &context(for_what), plaintext);
         Ok(STANDARD.encode(sealed.map_err(|_| KmsError::Key)?))
     }
 

@@ -26,6 +26,7 @@ mod population;
 pub mod queues;
 pub mod rehearsal;
 pub mod sdk;
+pub mod secrets;
 mod settings;
 pub mod soak;
 pub mod stack;

@@ -9,7 +9,9 @@ use local::{
     apart,
     messages::{Channel, Message},
     mishaps::Odds,
-    rehearsal, soak,
+    rehearsal,
+    secrets::Versions,
+    soak,
     stack::{Options, Stack},
     upload, verification,
 };
@@ -34,6 +36,9 @@ struct Arguments {
     /// Folder in which the register is kept between runs. Without it everything is gone at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Which secrets person keys are made with, the current one first: `1`; in a rotation `1,2` and then `2,1`; `2`.
+    #[arg(long, default_value = "1", value_name = "VERSION[,OTHER]")]
+    person_keys: Versions,
     /// What the functions log: error, warn, info, debug or trace.
     #[arg(long, default_value = "warn", value_name = "LEVEL")]
     log: String,
@@ -181,7 +186,7 @@ async fn main() -> ExitCode {
     match arguments.command {
         None => {
             log(&arguments.log);
-            serve(arguments.port, arguments.data).await
+            serve(arguments.port, arguments.data, arguments.person_keys).await
         }
         Some(Command::Soak(soak)) => {
             log(&soak.log);
@@ -220,10 +225,11 @@ fn log(level: &str) {
         .init();
 }
 
-async fn serve(port: u16, data: Option<PathBuf>) -> ExitCode {
+async fn serve(port: u16, data: Option<PathBuf>, person_keys: Versions) -> ExitCode {
     let options = Options {
         port,
         data,
+        person_keys,
         driven: true,
         ..Options::default()
     };

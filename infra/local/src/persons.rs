@@ -1,6 +1,10 @@
 //! Test persons in the states that a client must handle. All of them synthetic.
 
-use infra_aws::{addresses::Addresses, register::Register, transaction::CommitError};
+use infra_aws::{
+    addresses::Addresses,
+    register::{Located, Register},
+    transaction::CommitError,
+};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use mailbox_register::{
     contact::{EmailAddress, MobileNumber, mobile::AllowedCountries},
@@ -8,7 +12,7 @@ use mailbox_register::{
     language::Language,
     mailbox::ProviderId,
     person::{PersonIdentifier, Population},
-    secret::Secret,
+    secret::Secrets,
 };
 use serde::Serialize;
 
@@ -245,7 +249,7 @@ fn months_before(now: Timestamp, months: i32) -> Timestamp {
 pub(crate) struct Place<'a> {
     pub(crate) register: &'a Register,
     pub(crate) addresses: &'a Addresses,
-    pub(crate) secret: &'a Secret,
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// Stores of every test person what is not there yet, by the same rules and the same writes as the functions. Nobody is
@@ -254,8 +258,8 @@ pub(crate) async fn store(place: &Place<'_>, now: Timestamp) -> Result<(), Stack
     for person in PERSONS {
         let identifier =
             PersonIdentifier::parse(person.person, Population::Synthetic).map_err(|_| StackError::TestPersons)?;
-        let key = place.secret.person_key(&identifier);
-        let stored = place.register.entries().one(&key).await?;
+        let keys = place.secrets.keys(&identifier);
+        let Located { key, stored } = place.register.entries().find(&keys).await?;
         let stored = stored.map_or(0, |stored| stored.entry.version);
         let mut story = Story {
             identifier,
@@ -272,6 +276,7 @@ pub(crate) async fn store(place: &Place<'_>, now: Timestamp) -> Result<(), Stack
                 before = Some(outcome.entry);
                 continue;
             }
+            let outcome = outcome.under(&key, &keys);
             let sharing = place
                 .addresses
                 .sharing(

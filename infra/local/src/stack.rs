@@ -1,20 +1,17 @@
 //! The whole register on one machine: embedded parts, the functions on them, and what Lambda does in between.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
-use aws_lc_rs::rand;
 use axum::Router;
 use infra_aws::{
     addresses::Addresses, error::StoreError, notices::Notices, population::PopulationEvent, register::Register,
 };
 use jiff::Timestamp;
-use mailbox_register::{hours, person::PersonIdentifier, secret::Secret};
+use mailbox_register::{
+    hours,
+    person::PersonIdentifier,
+    secret::{Secret, Secrets},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use uuid::Uuid;
@@ -38,6 +35,7 @@ use crate::{
     population::PopulationEvents,
     queues::{Queues, QueuesError},
     sdk,
+    secrets::{ClearSecrets, Versions},
     settings::Settings,
     template::{Template, TemplateError, physical_name},
     tokens::{Tokens, TokensError},
@@ -66,6 +64,10 @@ pub struct Options {
     pub database_faults: bool,
     /// Parameters of the template that are to be other than they usually are here.
     pub parameters: BTreeMap<&'static str, String>,
+    /// Which secrets person keys are made with.
+    pub person_keys: Versions,
+    /// These secrets themselves; none: those of the data folder, or new ones.
+    pub secrets: Option<ClearSecrets>,
     /// What goes wrong with deliveries and workers; none: nothing.
     pub mishaps: Option<Arc<Mishaps>>,
 }
@@ -151,9 +153,9 @@ pub(crate) struct Inner {
     is_driven: bool,
     client: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
-    secret: Secret,
-    /// The same, wrapped by a key of [`Kms`]: for processes that unwrap it as functions do.
-    wrapped_secret: String,
+    secrets: Secrets,
+    /// The same as the template's parameters have them: for processes that unwrap them as functions do.
+    wrapped_secrets: BTreeMap<&'static str, String>,
     drivers: Drivers,
     register: Register,
     addresses: Addresses,
@@ -199,30 +201,24 @@ impl Stack {
             },
             async { Kms::start(template, folder).await.map_err(StackError::from) },
         )?;
-        let (secret, wrapped_secret) = secret(folder, &kms)?;
-        let database_faults = if options.database_faults {
-            Some(DatabaseFaults::start(database.url()).await?)
-        } else {
-            None
-        };
-        let client = if let Some(faults) = &database_faults {
-            faults.client()
-        } else {
-            let url = options.database_at.as_deref().unwrap_or_else(|| database.url());
-            aws_sdk_dynamodb::Client::new(&sdk::config(url))
-        };
+        let kept = || ClearSecrets::kept(folder, options.person_keys);
+        let secrets = options.secrets.map_or_else(kept, Ok)?;
+        let wrapped_secrets = secrets.wrapped(&kms)?;
+        let secrets = secrets.unwrapped()?;
+        let database_url = options.database_at.as_deref().unwrap_or_else(|| database.url());
+        let (database_faults, client) = way_to(database_url, options.database_faults).await?;
         let settings = Settings::new(template, &queues, &tokens, &options.parameters);
         let parts = Parts {
             client: &client,
             messages: &messages,
             buckets: &buckets,
             kms: &kms.client(),
-            secret: &secret,
+            secrets: &secrets,
             clock: &clock,
         };
         let functions = Functions::assemble(template, &settings, parts, options.mishaps)?;
         let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
-        let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secret.clone());
+        let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), secrets.clone());
         let inner = Arc::new(Inner {
             clock,
             database,
@@ -239,8 +235,8 @@ impl Stack {
             is_driven: options.driven,
             client,
             sqs: functions.sqs,
-            secret,
-            wrapped_secret,
+            secrets,
+            wrapped_secrets,
             drivers: functions.drivers,
             register,
             addresses,
@@ -332,9 +328,14 @@ impl Stack {
         &self.inner.client
     }
 
-    /// What person keys are made with here.
+    /// What person keys are made with here from now on.
     pub fn secret(&self) -> &Secret {
-        &self.inner.secret
+        self.inner.secrets.current()
+    }
+
+    /// All that person keys are made with here.
+    pub fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
     }
 
     /// Delivers everything that waits in streams and queues.
@@ -384,7 +385,7 @@ impl Inner {
         let place = persons::Place {
             register: &self.register,
             addresses: &self.addresses,
-            secret: &self.secret,
+            secrets: &self.secrets,
         };
         persons::store(&place, self.clock.now()).await
     }
@@ -484,13 +485,11 @@ impl Inner {
         });
         let outputs = tables.chain(buckets).chain(queues);
         let outputs = outputs.map(|(key, value)| json!({ "OutputKey": key, "OutputValue": value }));
-        let parameters = [
-            ("PersonKeyWrapped", self.wrapped_secret.as_str()),
-            ("Persons", "synthetic"),
-        ];
+        let secrets = self.wrapped_secrets.iter().map(|(name, value)| (*name, value.as_str()));
+        let parameters = secrets.chain([("Persons", "synthetic")]);
         let parameters = parameters.map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }));
         Ok(json!({
-            "Stacks": [{ "Outputs": outputs.collect::<Vec<_>>(), "Parameters": parameters }],
+            "Stacks": [{ "Outputs": outputs.collect::<Vec<_>>(), "Parameters": parameters.collect::<Vec<_>>() }],
             "Environment": {
                 "AWS_REGION": sdk::REGION,
                 "AWS_ACCESS_KEY_ID": "local",
@@ -521,6 +520,16 @@ impl Inner {
         self.clock.reset()?;
         self.furnish().await
     }
+}
+
+/// The way to a database: round by a proxy where faults are scripted.
+async fn way_to(url: &str, by_faults: bool) -> io::Result<(Option<DatabaseFaults>, aws_sdk_dynamodb::Client)> {
+    if by_faults {
+        let faults = DatabaseFaults::start(url).await?;
+        let client = faults.client();
+        return Ok((Some(faults), client));
+    }
+    Ok((None, aws_sdk_dynamodb::Client::new(&sdk::config(url))))
 }
 
 /// The API and what a developer does to the stack. Each request may leave something to do.
@@ -568,32 +577,5 @@ async fn drive_files(stack: Arc<Inner>) {
             _ = steps.changed() => {}
             () = tokio::time::sleep(IDLE) => {}
         }
-    }
-}
-
-/// The register's secret, and the same wrapped by a key.
-fn secret(folder: Option<&Path>, kms: &Kms) -> Result<(Secret, String), StackError> {
-    let bytes = secret_bytes(folder)?;
-    let wrapped = kms.wrap("RegisterKey", bytes.to_vec())?;
-    Ok((Secret::new(bytes), wrapped))
-}
-
-/// The secret: kept in the data folder, or new.
-fn secret_bytes(folder: Option<&Path>) -> Result<[u8; 32], StackError> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| StackError::Secret)?;
-    let Some(file) = folder.map(|folder| folder.join("secret")) else {
-        return Ok(bytes);
-    };
-    match fs::read(&file) {
-        Ok(kept) => kept.try_into().map_err(|_| StackError::Secret),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Written whole or not at all: half a secret would make the register unreadable.
-            let new = file.with_extension("new");
-            fs::write(&new, bytes)?;
-            fs::rename(&new, &file)?;
-            Ok(bytes)
-        }
-        Err(error) => Err(error.into()),
     }
 }

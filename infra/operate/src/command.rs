@@ -10,6 +10,7 @@ use crate::{
     place::{Place, Where},
     progress::Progress,
     provider_leaves::{self, Leave},
+    rekey::{self, Rekeying},
     restore::{self, Restoring},
     stop::Stop,
     tables,
@@ -81,6 +82,12 @@ enum Command {
     /// as well, and that who has died cannot come back. Its history ends with that. Codes, notices, letters and relations go,
     /// and what stored answers held. The record of who looked the person up stays for its time by law; it holds keys alone.
     Erase(Erasing),
+    /// Moves everybody from the keys of the previous secret to those of the current one, unseen, and says when the previous one
+    /// may go.
+    ///
+    /// First deploy with both (infra/runbook.md, "Rotate the person-key secret"). It reads the register once, and at the end
+    /// once more, with the addresses and the letters.
+    Rekey(Rekeying),
 }
 
 impl Operate {
@@ -103,6 +110,7 @@ impl Operate {
                 Ok(person) => end::tell(erase::run(&place, &person, &how).await),
                 Err(error) => end::not_done(&error),
             },
+            Command::Rekey(rekeying) => end::tell(rekey::run(&place, &rekeying, &how).await),
         }
     }
 }

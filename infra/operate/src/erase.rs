@@ -116,22 +116,34 @@ pub async fn run(place: &Place, person: &PersonIdentifier, how: &How) -> Result<
         clock: place.clock().clone(),
         how,
     };
-    let named = place.secret().await?.person_key(person);
-    let current = work.register.entries().current(&named).await?;
-    let mut keys = vec![current.key.clone()];
-    let mut texts = Vec::new();
-    if let Some(stored) = &current.stored {
-        keys.extend(stored.entry.predecessors.iter().cloned());
-        texts = personal(stored);
-    }
-    if !keys.contains(&named) {
-        keys.push(named);
+    let secrets = place.secrets().await?;
+    let current = work.register.entries().current_of(person, &secrets).await?;
+    let texts = current.stored.as_ref().map(personal).unwrap_or_default();
+    let mut keys: Vec<_> = std::iter::once(current.key)
+        .chain(secrets.keys(person).each().cloned())
+        .collect();
+    let mut entries = Vec::new();
+    // Each may lead to more: former identity numbers, and each one's keys under earlier secrets.
+    let mut at = 0;
+    while let Some(key) = keys.get(at).cloned() {
+        at += 1;
+        let found = work.register.entries().at(&key).await?;
+        let known = found.stored.iter().flat_map(|stored| &stored.entry.predecessors);
+        let own = found.stored.iter().flat_map(|stored| &stored.entry.earlier_keys);
+        for key in std::iter::once(&found.key).chain(own).chain(known) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        if found.stored.is_some() && !entries.contains(&found.key) {
+            entries.push(found.key);
+        }
     }
     let mut erased = Erased {
         dry_run: how.dry_run,
         ..Erased::default()
     };
-    for key in &keys {
+    for key in &entries {
         work.entry(key, &mut erased).await?;
     }
     for (table, key) in TABLES {
@@ -167,12 +179,13 @@ fn personal(stored: &Stored) -> Vec<String> {
 
 impl Work<'_> {
     /// The entry, and its history but for the last word.
-    async fn entry(&self, person: &PersonKey, erased: &mut Erased) -> Result<(), StoreError> {
+    async fn entry(&self, key: &PersonKey, erased: &mut Erased) -> Result<(), StoreError> {
         for race in 0..retry::MAX_RACES {
             retry::race(race).await;
-            let Some(stored) = self.register.entries().one(person).await? else {
+            let Some(stored) = self.register.entries().at(key).await?.stored else {
                 return Ok(());
             };
+            let person = &stored.key;
             let (entry, now) = (&stored.entry, self.clock.now());
             let transition = entry::apply(Some(entry), &entry.identifier, Command::Erase, Actor::Operator, now);
             let outcome = match transition {
@@ -200,9 +213,12 @@ impl Work<'_> {
             } else {
                 last - 1
             };
-            let (forgotten, waiting) = self.register.changes().forget(person, upto, self.how.dry_run).await?;
-            *erased.rows.entry("ChangesTable").or_default() += forgotten;
-            erased.waiting += waiting;
+            // Versions go on from one key of the identifier to the next.
+            for key in stored.own_keys() {
+                let (forgotten, waiting) = self.register.changes().forget(&key, upto, self.how.dry_run).await?;
+                *erased.rows.entry("ChangesTable").or_default() += forgotten;
+                erased.waiting += waiting;
+            }
             return Ok(());
         }
         Err(StoreError::Unavailable("races for an entry".to_owned()))

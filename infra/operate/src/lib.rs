@@ -9,6 +9,7 @@ pub mod pace;
 pub mod place;
 pub mod progress;
 pub mod provider_leaves;
+pub mod rekey;
 pub mod restore;
 pub mod stop;
 pub mod tables;

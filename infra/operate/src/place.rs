@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, str::FromStr, time::Dura
 
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use infra_aws::{
     addresses::Addresses,
@@ -13,9 +12,12 @@ use infra_aws::{
     register::Register,
     sdk::{self, NoAws},
 };
-use infra_edge::clock::Clock;
+use infra_edge::{
+    clock::Clock,
+    settings::{Environment, SettingsError},
+};
 use jiff::Timestamp;
-use mailbox_register::{person::Population, secret::Secret};
+use mailbox_register::{person::Population, secret::Secrets};
 use serde::Deserialize;
 
 /// Which register it is done to.
@@ -79,6 +81,9 @@ pub enum PlaceError {
     /// It has one that is not of the right form. It is not shown: it may be a secret.
     #[error("the stack's {0} is not of the right form")]
     Malformed(&'static str),
+    /// The secrets' parameters do not go together.
+    #[error("the stack's parameters: {0}")]
+    Settings(#[from] SettingsError),
     /// The environment.
     #[error(transparent)]
     NoAws(#[from] NoAws),
@@ -201,15 +206,22 @@ impl Place {
         aws_sdk_kms::Client::new(&self.service("KMS"))
     }
 
-    /// What person keys are made with: the parameter `PersonKeyWrapped`, unwrapped by KMS.
+    /// What person keys are made with: the parameters whose names begin with `PersonKey`, as the functions have them,
+    /// unwrapped by KMS.
     ///
     /// # Errors
     /// [`PlaceError`].
-    pub async fn secret(&self) -> Result<Secret, PlaceError> {
-        let wrapped = STANDARD
-            .decode(self.value("PersonKeyWrapped")?)
-            .map_err(|_| PlaceError::Malformed("PersonKeyWrapped"))?;
-        keys::unwrap(&self.kms(), wrapped).await.map_err(PlaceError::Secret)
+    pub async fn secrets(&self) -> Result<Secrets, PlaceError> {
+        // The functions' variables have the parameters' names in another spelling.
+        let parameter = |variable: &str| match variable {
+            "PERSON_KEY_VERSION" => self.value("PersonKeyVersion").ok(),
+            "PERSON_KEY_WRAPPED" => self.value("PersonKeyWrapped").ok(),
+            "PERSON_KEY_WRAPPED_NEXT" => self.value("PersonKeyWrappedNext").ok(),
+            "PERSON_KEY_WRAPPED_PREVIOUS" => self.value("PersonKeyWrappedPrevious").ok(),
+            _ => None,
+        };
+        let wrapped = Environment::new(&parameter).wrapped_secrets()?;
+        keys::unwrap(&self.kms(), &wrapped).await.map_err(PlaceError::Secret)
     }
 
     /// Which persons this register holds.
@@ -236,7 +248,7 @@ impl Place {
     /// [`PlaceError`].
     pub async fn addresses(&self) -> Result<Addresses, PlaceError> {
         let table = self.value("AddressesTable")?;
-        Ok(Addresses::new(self.dynamodb(), table, self.secret().await?))
+        Ok(Addresses::new(self.dynamodb(), table, self.secrets().await?))
     }
 
     /// The time there.

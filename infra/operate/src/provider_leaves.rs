@@ -28,7 +28,6 @@ use mailbox_register::{
     directory::Provider,
     entry::{self, Actor, Command, Entry, Leaving, Outcome, Registration, Transition},
     mailbox::{ProviderId, Standing},
-    person::PersonKey,
 };
 use serde::Serialize;
 
@@ -229,14 +228,14 @@ impl Work {
             for row in page.rows {
                 left.looked_at += 1;
                 match row {
-                    Ok((person, stored)) if self.outcome(&stored).is_some() => concerned.push((person, stored)),
+                    Ok(stored) if self.outcome(&stored).is_some() => concerned.push(stored),
                     Ok(_) => {}
                     Err(_) => left.failed += 1,
                 }
             }
             let mut done = stream::iter(concerned)
                 .take_while(|_| std::future::ready(!stop.is_asked()))
-                .map(async |(person, stored)| self.one(&person, stored).await)
+                .map(async |stored| self.one(stored).await)
                 .buffer_unordered(AT_ONCE);
             while let Some(done) = done.next().await {
                 match done {
@@ -283,21 +282,31 @@ impl Work {
     }
 
     /// The entry before and what became of it; none if nothing.
-    async fn one(&self, person: &PersonKey, seen: Stored) -> Result<Option<(Entry, Outcome)>, StoreError> {
+    async fn one(&self, seen: Stored) -> Result<Option<(Entry, Outcome)>, StoreError> {
         if self.dry_run {
             return Ok(self.outcome(&seen).map(|outcome| (seen.entry, outcome)));
         }
         self.pace.turn().await;
         for race in 0..retry::MAX_RACES {
             retry::race(race).await;
-            let stored = self.register.entries().one(person).await?;
-            let changed = stored.and_then(|stored| Some((self.outcome(&stored)?, stored.entry)));
+            let found = self.register.entries().at(&seen.key).await?;
+            let changed = found
+                .stored
+                .and_then(|stored| Some((self.outcome(&stored)?, stored.entry)));
             let Some((outcome, before)) = changed else {
                 return Ok(None);
             };
             let (nobody_else, now) = (Sharing::default(), outcome.change.at);
             // No request causes it: an operator does.
-            let writes = effects::writes(&self.register, &self.notices, person, &outcome, &nobody_else, now, None)?;
+            let writes = effects::writes(
+                &self.register,
+                &self.notices,
+                &found.key,
+                &outcome,
+                &nobody_else,
+                now,
+                None,
+            )?;
             match self.register.commit(writes).await {
                 Ok(()) => return Ok(Some((before, outcome))),
                 Err(CommitError::Conflict(_)) => {}

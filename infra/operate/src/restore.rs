@@ -4,7 +4,9 @@
 //! transaction, as everything that happens to an entry is: so the stack goes on meanwhile, what people do meanwhile counts, and
 //! a run that was stopped goes on where it was. The history, which is never restored, says what was deleted since.
 
-use std::{num::NonZeroU32, time::Duration};
+mod there;
+
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
@@ -22,13 +24,15 @@ use infra_aws::{
 use infra_edge::clock::Clock;
 use jiff::Timestamp;
 use mailbox_register::{
-    entry::{self, DeletionReason, Status},
+    entry::{self, DeletionReason, Entry, Since, Status},
     notice::State,
-    person::PersonKey,
+    person::{PersonKey, PersonKeys},
+    secret::Secrets,
 };
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::there::There;
 use crate::{
     command::How,
     end::{End, Summary},
@@ -100,6 +104,8 @@ pub struct Restored {
     replaced_since: u64,
     /// Who came in since, of whom nothing is left: they have to come in again.
     came_in_since: u64,
+    /// Keys of earlier secrets under which it is said again where the entry stands.
+    earlier_keys: u64,
     /// Places among those who share an address that belonged to what is lost.
     vacated: u64,
     /// Letters put back.
@@ -131,6 +137,7 @@ struct Work<'a> {
     register: Register,
     then: Entries,
     addresses: Addresses,
+    secrets: Secrets,
     clock: Clock,
     restoring: &'a Restoring,
     pace: Pace,
@@ -158,6 +165,7 @@ pub async fn run(place: &Place, restoring: &Restoring, how: &How) -> Result<Rest
         register: place.register()?,
         then: Entries::new(place.dynamodb(), restoring.register.clone()),
         addresses: place.addresses().await?,
+        secrets: place.secrets().await?,
         clock: place.clock().clone(),
         restoring,
         pace: Pace::per_minute(restoring.pace),
@@ -202,10 +210,7 @@ impl Work<'_> {
             let page = self.then.everybody(from).await?;
             let mut done = stream::iter(page.rows)
                 .take_while(|_| std::future::ready(!self.how.stop.is_asked()))
-                .map(async |row| {
-                    let (person, then) = row?;
-                    self.one(&person, &then).await
-                })
+                .map(async |then| self.one(&then?).await)
                 .buffer_unordered(AT_ONCE);
             while let Some(done) = done.next().await {
                 restored.looked_at += 1;
@@ -220,6 +225,7 @@ impl Work<'_> {
                 }
                 self.show(restored);
             }
+            self.moved(page.moved, restored).await?;
             from = page.next;
             if from.is_none() || self.how.stop.is_asked() {
                 return Ok(());
@@ -227,27 +233,20 @@ impl Work<'_> {
         }
     }
 
-    async fn one(&self, person: &PersonKey, then: &Stored) -> Result<Became, StoreError> {
-        let entries = self.register.entries();
+    async fn one(&self, then: &Stored) -> Result<Became, StoreError> {
         for race in 0..retry::MAX_RACES {
             retry::race(race).await;
-            let (there, version) = match entries.one(person).await {
-                Ok(Some(there)) => {
-                    let version = there.entry.version;
-                    (Some(there.entry), Some(version))
-                }
-                Ok(None) => (None, None),
-                Err(StoreError::Unreadable(_)) => (None, entries.version(person).await?),
-                Err(error) => return Err(error),
-            };
+            let There { key, entry, version } = there::find(self.register.entries(), &self.secrets, then).await?;
             // What is deleted stays so, and what is only of another time stays unless it is to be undone.
-            let is_left = |there: &entry::Entry| !self.restoring.everybody || there.registration().is_none();
-            if there.as_ref().is_some_and(is_left) {
+            let is_left = |there: &Entry| !self.restoring.everybody || there.registration().is_none();
+            if entry.as_ref().is_some_and(is_left) {
                 return Ok(Became::LeftAlone);
             }
-            let since = self.register.changes().since(person, then.entry.version).await?;
+            let keys = self.secrets.keys(&then.entry.identifier);
+            let then = there::under(then, &key, &keys);
+            let since = self.since(&then, &key, entry.as_ref(), &keys).await?;
             let now = self.clock.now();
-            let restored = entry::restore(there.as_ref(), &then.entry, &since, self.restoring.as_of, now);
+            let restored = entry::restore(entry.as_ref(), &then, &since, self.restoring.as_of, now);
             let Some(outcome) = restored else {
                 return Ok(Became::LeftAlone);
             };
@@ -262,12 +261,14 @@ impl Work<'_> {
             }
             self.pace.turn().await;
             let after = outcome.entry.registration();
-            let sharing = match &there {
-                Some(there) => self.addresses.sharing(person, there.registration(), after).await?,
-                None => self.addresses.putting_back(person, after).await?,
+            let sharing = if let Some(there) = &entry {
+                self.addresses.sharing(&key, there.registration(), after).await?
+            } else {
+                let also = keys.each().find(|other| **other != key).unwrap_or(&key);
+                self.addresses.putting_back([&key, also], after).await?
             };
             let mut writes: Vec<_> = sharing.writes().collect();
-            writes.extend(self.register.writes_on(version, person, &outcome, &sharing)?);
+            writes.extend(self.register.writes_on(version, &key, &outcome, &sharing)?);
             match self.register.commit(writes).await {
                 Ok(()) => return Ok(became),
                 Err(CommitError::Conflict(_)) => {}
@@ -277,6 +278,36 @@ impl Work<'_> {
         Err(StoreError::Unavailable("races for an entry".to_owned()))
     }
 
+    /// What happened since, whichever key the person had then.
+    async fn since(
+        &self,
+        then: &Entry,
+        key: &PersonKey,
+        there: Option<&Entry>,
+        keys: &PersonKeys,
+    ) -> Result<Vec<Since>, StoreError> {
+        let earlier = there.unwrap_or(then).own_keys(key);
+        let all: BTreeSet<_> = earlier.chain(&then.earlier_keys).chain(keys.each()).collect();
+        let mut since = Vec::new();
+        for key in all {
+            since.extend(self.register.changes().since(key, then.version).await?);
+        }
+        since.sort_by_key(|since| since.change.version);
+        Ok(since)
+    }
+
+    /// Where an entry had moved to is said again, if nothing is there.
+    async fn moved(&self, moved: Vec<(PersonKey, PersonKey)>, restored: &mut Restored) -> Result<(), StoreError> {
+        for (from, to) in moved {
+            let (key, version) = self.register.entries().version(&from).await?;
+            if key == from && version.is_none() {
+                let is_put = self.how.dry_run || self.register.entries().put_moved(&from, &to).await?;
+                restored.earlier_keys += u64::from(is_put);
+            }
+        }
+        Ok(())
+    }
+
     /// Of whom nothing but a history is left could not come in again: a history begins once.
     async fn came_in_since(&self, restored: &mut Restored) -> Result<(), StoreError> {
         let changes = self.register.changes();
@@ -284,8 +315,9 @@ impl Work<'_> {
         while !self.how.stop.is_asked() {
             let page = changes.began_since(self.restoring.as_of, from).await?;
             for person in page.persons {
-                let is_there = self.register.entries().version(&person).await?.is_some();
-                if is_there || self.then.version(&person).await?.is_some() {
+                let (_, there) = self.register.entries().version(&person).await?;
+                let (_, then) = self.then.version(&person).await?;
+                if there.is_some() || then.is_some() {
                     continue;
                 }
                 let (_, waiting) = changes.forget(&person, u64::MAX, self.how.dry_run).await?;
@@ -314,9 +346,10 @@ impl Work<'_> {
             let deadline = Instant::now() + PATIENCE;
             let entries = self.register.entries().many_as_of_now(&persons, deadline).await?;
             for (address, person) in taken {
-                let stored = entries.get(&person);
+                // Whoever was moved stands there under the new key.
+                let stored = entries.get(&person).filter(|stored| stored.key == person);
                 let registration = stored.and_then(|stored| stored.entry.registration());
-                if self.addresses.is_of(registration, &address) {
+                if self.addresses.is_of(&person, registration, &address)? {
                     continue;
                 }
                 let sharing = self
@@ -400,9 +433,9 @@ impl Work<'_> {
     /// Whether it is about somebody who was erased.
     async fn is_erased(&self, row: &Row) -> Result<bool, StoreError> {
         let Some(person) = row.person() else { return Ok(false) };
-        let stored = self.register.entries().one(&person).await?;
-        let erased = |stored: Stored| matches!(stored.entry.status, Status::Deleted(gone) if gone.erased_at.is_some());
-        Ok(stored.is_some_and(erased))
+        let found = self.register.entries().at(&person).await?;
+        let erased = |entry: &Entry| matches!(&entry.status, Status::Deleted(gone) if gone.erased_at.is_some());
+        Ok(found.entry().is_some_and(erased))
     }
 
     fn show(&self, restored: &Restored) {

@@ -190,19 +190,7 @@ impl Model {
             Step::Unreserve => next.reserved = false,
             Step::Register(_) if self.reserved || matches!(self.there, There::Left | There::Dead) => return None,
             Step::Register(at) => {
-                next.there = There::Registered;
-                next.closed.remove(&at);
-                if self.active != Some(at) && !self.inactive.contains(&at) {
-                    let room = self.active.is_none() && self.pending.is_none() && !self.withdrawn;
-                    if room || self.pending == Some(at) {
-                        next.inactive.extend(self.active);
-                        next.active = Some(at);
-                        next.pending = None;
-                        told = usize::from(reachable);
-                    } else {
-                        next.inactive.insert(at);
-                    }
-                }
+                told = usize::from(next.register(at) && reachable);
             }
             Step::Close(at) => {
                 let has = self.active == Some(at) || self.inactive.contains(&at);
@@ -214,20 +202,7 @@ impl Model {
                 next.closed.insert(at);
             }
             Step::ProviderLeaves(at, ref instead, is_gone) => {
-                let was_chosen = self.active == Some(at) || self.pending == Some(at);
-                next.pending = next.pending.filter(|pending| *pending != at);
-                if self.active == Some(at) {
-                    let others: Vec<_> = self.inactive.intersection(instead).copied().collect();
-                    next.inactive.insert(at);
-                    next.active = None;
-                    if let [other] = others[..] {
-                        next.inactive.remove(&other);
-                        next.active = Some(other);
-                    }
-                }
-                if is_gone && next.inactive.remove(&at) {
-                    next.closed.insert(at);
-                }
+                let was_chosen = next.provider_leaves(at, instead, is_gone);
                 told = usize::from(was_chosen && reachable);
             }
             Step::Confirm if !reachable => return None,
@@ -269,6 +244,43 @@ impl Model {
             next.version += 1;
         }
         Some((next, told))
+    }
+
+    /// Says whether the mailbox became the active one.
+    fn register(&mut self, at: usize) -> bool {
+        self.there = There::Registered;
+        self.closed.remove(&at);
+        if self.active == Some(at) || self.inactive.contains(&at) {
+            return false;
+        }
+        let room = self.active.is_none() && self.pending.is_none() && !self.withdrawn;
+        let becomes_active = room || self.pending == Some(at);
+        if becomes_active {
+            self.inactive.extend(self.active.replace(at));
+            self.pending = None;
+        } else {
+            self.inactive.insert(at);
+        }
+        becomes_active
+    }
+
+    /// Says whether the provider was the chosen one.
+    fn provider_leaves(&mut self, at: usize, instead: &BTreeSet<usize>, is_gone: bool) -> bool {
+        let was_chosen = self.active == Some(at) || self.pending == Some(at);
+        self.pending = self.pending.filter(|pending| *pending != at);
+        if self.active == Some(at) {
+            let others: Vec<_> = self.inactive.intersection(instead).copied().collect();
+            self.inactive.insert(at);
+            self.active = None;
+            if let [other] = others[..] {
+                self.inactive.remove(&other);
+                self.active = Some(other);
+            }
+        }
+        if is_gone && self.inactive.remove(&at) {
+            self.closed.insert(at);
+        }
+        was_chosen
     }
 
     fn confirm(&mut self, now: i32) {

@@ -101,21 +101,21 @@ impl Register {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn correct_reminder(&self, person: &PersonKey, read: &Stored, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn correct_reminder(&self, read: &Stored, now: Timestamp) -> Result<(), StoreError> {
         let at = remind_at(&read.entry, now);
         if at == read.remind_at {
             return Ok(());
         }
         let mut update = Update::builder()
             .table_name(&self.entries.table)
-            .key("person", text(person.as_str()))
+            .key("person", text(read.key.as_str()))
             .condition_expression("version = :version")
             .expression_attribute_values(":version", number(read.entry.version));
         update = match at {
             None => update.update_expression("REMOVE remindBucket, remindAt"),
             Some(at) => update
                 .update_expression("SET remindBucket = :remindBucket, remindAt = :remindAt")
-                .expression_attribute_values(":remindBucket", number(remind_bucket(person)))
+                .expression_attribute_values(":remindBucket", number(remind_bucket(&read.key)))
                 .expression_attribute_values(":remindAt", number(at)),
         };
         match self.commit(vec![Write::update(Part::Entry, update)?]).await {
@@ -139,7 +139,7 @@ pub(super) fn remind_at(entry: &Entry, now: Timestamp) -> Option<i64> {
 }
 
 /// The partition of the index that a person stands in: keys are as good as random.
-pub(super) fn remind_bucket(person: &PersonKey) -> u8 {
+pub(crate) fn remind_bucket(person: &PersonKey) -> u8 {
     let sum = person.as_str().bytes().fold(0, u8::wrapping_add);
     sum % REMIND_BUCKETS
 }

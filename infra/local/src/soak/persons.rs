@@ -30,7 +30,7 @@ pub(super) struct Person {
 pub(super) async fn store(stack: &Stack, now: Timestamp) -> Result<Vec<Person>, StackError> {
     let client = stack.client();
     let register = Register::new(client.clone(), table_name("RegisterTable"), table_name("ChangesTable"));
-    let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), stack.secret().clone());
+    let addresses = Addresses::new(client.clone(), table_name("AddressesTable"), stack.secrets().clone());
     let registered_at = now.checked_sub(24.hours()).map_err(|_| StackError::TestPersons)?;
     let mut persons = Vec::new();
     // The test persons have the first numbers.
