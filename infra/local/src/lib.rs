@@ -11,6 +11,7 @@ pub mod database;
 pub mod database_faults;
 mod directory;
 mod drivers;
+mod environment;
 mod files;
 mod functions;
 mod gateway;

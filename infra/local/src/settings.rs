@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use crate::{
     database::table_name,
     messages::{email_events_topic_arn, sms_delivered_log_group, sms_failed_log_group},
@@ -29,6 +27,7 @@ impl<'a> Settings<'a> {
         template: &'a Template,
         queues: &'a Queues,
         tokens: &Tokens,
+        wrapped_secrets: &BTreeMap<&'static str, String>,
         parameters: &BTreeMap<&'static str, String>,
     ) -> Self {
         let mut usual = BTreeMap::from([
@@ -39,8 +38,6 @@ impl<'a> Settings<'a> {
             ("MaskinportenIssuer", MASKINPORTEN_ISSUER.to_owned()),
             ("MaskinportenKeysUrl", tokens.keys_url(Issuer::Maskinporten)),
             ("MaskinportenAudience", AUDIENCE.to_owned()),
-            // Not unwrapped here: the local functions get the local secret as it is.
-            ("PersonKeyWrapped", STANDARD.encode("local")),
             ("OwnerName", "Kontaktregisteret".to_owned()),
             ("SmsSenderId", "Register".to_owned()),
             ("EmailSender", "no-reply@register.example.no".to_owned()),
@@ -58,6 +55,7 @@ impl<'a> Settings<'a> {
             ("SmsDeliveryLogs", sms_delivered_log_group()),
             ("SmsFailureLogs", sms_failed_log_group()),
         ]);
+        usual.extend(wrapped_secrets.clone());
         usual.extend(parameters.clone());
         Self {
             template,

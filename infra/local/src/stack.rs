@@ -24,6 +24,7 @@ use crate::{
     database_faults::DatabaseFaults,
     directory::Directory,
     drivers::Drivers,
+    environment::{self, Environments},
     files::Files,
     functions::{Functions, Parts},
     gateway::Gateway,
@@ -159,6 +160,9 @@ pub(crate) struct Inner {
     drivers: Drivers,
     register: Register,
     addresses: Addresses,
+    /// What Lambda adds to a function's own settings.
+    environment: BTreeMap<String, String>,
+    environments: Environments,
     /// One at a time, so that reports are handed on before more are taken.
     reporting: tokio::sync::Mutex<()>,
     /// Rung when a request may have left something to do.
@@ -207,7 +211,17 @@ impl Stack {
         let secrets = secrets.unwrapped()?;
         let database_url = options.database_at.as_deref().unwrap_or_else(|| database.url());
         let (database_faults, client) = way_to(database_url, options.database_faults).await?;
-        let settings = Settings::new(template, &queues, &tokens, &options.parameters);
+        let settings = Settings::new(template, &queues, &tokens, &wrapped_secrets, &options.parameters);
+        let endpoints = [
+            ("DYNAMODB", database_faults.as_ref().map_or(database_url, DatabaseFaults::url)),
+            ("KMS", kms.url()),
+            ("S3", buckets.url()),
+            ("SES", messages.url()),
+            ("SNS", messages.url()),
+            ("SQS", queues.url()),
+        ];
+        let environment = environment::of_lambda(&endpoints);
+        let environments = environment::of_functions(&settings, &environment);
         let parts = Parts {
             client: &client,
             messages: &messages,
@@ -240,6 +254,8 @@ impl Stack {
             drivers: functions.drivers,
             register,
             addresses,
+            environment,
+            environments,
             reporting: tokio::sync::Mutex::default(),
             asked: Notify::new(),
         });
@@ -321,6 +337,11 @@ impl Stack {
     /// The token issuers.
     pub fn tokens(&self) -> &Tokens {
         &self.inner.tokens
+    }
+
+    /// The environment in which a function's built artefact works on this stack, by the name of the function's folder.
+    pub fn environment(&self, function: &str) -> Option<&BTreeMap<String, String>> {
+        self.inner.environments.get(function)
     }
 
     /// A client for the tables.
@@ -490,15 +511,7 @@ impl Inner {
         let parameters = parameters.map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }));
         Ok(json!({
             "Stacks": [{ "Outputs": outputs.collect::<Vec<_>>(), "Parameters": parameters.collect::<Vec<_>>() }],
-            "Environment": {
-                "AWS_REGION": sdk::REGION,
-                "AWS_ACCESS_KEY_ID": "local",
-                "AWS_SECRET_ACCESS_KEY": "local",
-                "AWS_ENDPOINT_URL_DYNAMODB": self.database.url(),
-                "AWS_ENDPOINT_URL_KMS": self.kms.url(),
-                "AWS_ENDPOINT_URL_S3": self.buckets.url(),
-                "AWS_ENDPOINT_URL_SQS": self.queues.url(),
-            },
+            "Environment": self.environment,
             "Now": self.clock.now(),
         }))
     }
