@@ -45,6 +45,7 @@ fn set_up(per_second: u32, workers: u32) -> Result<notify::App, SettingsError> {
             "SMS_WORKERS" | "EMAIL_WORKERS" => workers.to_string(),
             "SMS_PER_NUMBER_PER_DAY" | "SMS_PER_DAY" => "1000".to_owned(),
             "PERSON_KEY_WRAPPED" => "c2VjcmV0".to_owned(),
+            "PERSON_KEY_VERSION" | "PERSON_KEY_WRAPPED_NEXT" | "PERSON_KEY_WRAPPED_PREVIOUS" => return None,
             _ => "Register".to_owned(),
         })
     };
