@@ -64,9 +64,14 @@ struct Package {
     dependencies: Vec<String>,
 }
 
-fn packages() -> BTreeMap<String, Package> {
+/// What Cargo knows of the workspace.
+pub(crate) fn workspace() -> Value {
     let metadata = cargo(&["metadata", "--no-deps", "--format-version=1"]);
-    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
+    serde_json::from_str(&metadata).expect("JSON")
+}
+
+fn packages() -> BTreeMap<String, Package> {
+    let metadata = workspace();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let packages = metadata["packages"]
         .as_array()

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use stories::World;
 
-use crate::{FUNCTIONS, folders::source, function};
+use crate::{
+    FUNCTIONS,
+    folders::{self, source},
+    function,
+};
 
 /// The HTTP functions and the paths they say they have.
 const PATHS: [(&str, &[&str]); 4] = [
@@ -40,6 +44,21 @@ fn every_route_of_the_template_is_one_of_the_code_and_the_other_way_round() {
             assert_eq!(route.authorizer.as_deref(), asked, "{}", route.path);
         }
     }
+}
+
+#[test]
+fn cargo_lambda_watch_serves_the_same_routes() {
+    let watched = &folders::workspace()["metadata"]["lambda"]["watch"]["router"];
+    let watched: BTreeSet<(&str, &str)> = watched
+        .as_object()
+        .expect("routes in Cargo.toml")
+        .iter()
+        .map(|(path, function)| (path.as_str(), function.as_str().expect("a function's name")))
+        .collect();
+    let of_the_code = PATHS
+        .iter()
+        .flat_map(|(name, paths)| paths.iter().map(move |path| (*path, *name)));
+    assert_eq!(watched, of_the_code.collect());
 }
 
 #[test]

@@ -7,8 +7,9 @@ use local::template::Setting;
 
 use crate::{FUNCTIONS, folders, function, template};
 
-/// Read by what every function stands on: the log level by `telemetry`, the roots by the TLS library.
-const SHARED: [&str; 2] = ["LOG_LEVEL", "SSL_CERT_FILE"];
+/// Read by what every function stands on: the log level by `telemetry`, the roots by the TLS library, and where AWS's
+/// services are by `sdk`.
+const SHARED: [&str; 3] = ["LOG_LEVEL", "SSL_CERT_FILE", "AWS_ENDPOINT_URL"];
 
 /// How names of numbers end.
 const NUMBERS: [&str; 9] = [
@@ -142,4 +143,13 @@ fn camel_case(upper: &str) -> String {
         first.to_owned() + &rest.to_ascii_lowercase()
     };
     upper.split('_').map(word).collect()
+}
+
+#[test]
+fn what_is_deployed_calls_awss_own_endpoints() {
+    for name in FUNCTIONS {
+        let (_, function) = function(name);
+        let endpoint = &function.environment["AWS_ENDPOINT_URL"];
+        assert_eq!(endpoint, &Setting::Literal(String::new()), "{name}");
+    }
 }

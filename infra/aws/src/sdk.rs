@@ -39,13 +39,18 @@ pub fn config(read: &dyn Fn(&str) -> Option<String>) -> Result<SdkConfig, NoAws>
         .timeout_config(timeouts());
     // For a stack of stand-ins: all services at one address. Per service, the SDK reads AWS_ENDPOINT_URL_<SERVICE>
     // only through `aws-config`; see `endpoint`.
-    config.set_endpoint_url(read("AWS_ENDPOINT_URL"));
+    config.set_endpoint_url(named(read, "AWS_ENDPOINT_URL"));
     Ok(config.build())
+}
+
+/// An endpoint, if one is named. The template names none by an empty value.
+fn named(read: &dyn Fn(&str) -> Option<String>, variable: &str) -> Option<String> {
+    read(variable).filter(|url| !url.is_empty())
 }
 
 /// The configuration with one service's own endpoint, if `AWS_ENDPOINT_URL_<SERVICE>` names one.
 pub fn endpoint(config: &SdkConfig, service: &str, read: &dyn Fn(&str) -> Option<String>) -> SdkConfig {
-    match read(&format!("AWS_ENDPOINT_URL_{service}")) {
+    match named(read, &format!("AWS_ENDPOINT_URL_{service}")) {
         Some(url) => config.to_builder().endpoint_url(url).build(),
         None => config.clone(),
     }
@@ -62,4 +67,42 @@ fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(Duration::from_secs(3))
         .operation_timeout(Duration::from_secs(8))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where DynamoDB is, in an environment with these endpoints.
+    fn dynamodb(endpoints: &[(&str, &str)]) -> Option<String> {
+        let read = |name: &str| match name {
+            "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            _ => endpoints
+                .iter()
+                .find_map(|(variable, url)| (*variable == name).then(|| (*url).to_owned())),
+        };
+        let config = endpoint(&config(&read).unwrap(), "DYNAMODB", &read);
+        config.endpoint_url().map(str::to_owned)
+    }
+
+    #[test]
+    fn an_empty_endpoint_is_none() {
+        assert_eq!(dynamodb(&[]), None);
+        assert_eq!(
+            dynamodb(&[("AWS_ENDPOINT_URL", ""), ("AWS_ENDPOINT_URL_DYNAMODB", "")]),
+            None
+        );
+    }
+
+    #[test]
+    fn a_services_own_endpoint_goes_before_the_one_for_all() {
+        let all = ("AWS_ENDPOINT_URL", "http://all.example.no");
+        let own = ("AWS_ENDPOINT_URL_DYNAMODB", "http://tables.example.no");
+        assert_eq!(dynamodb(&[all]).as_deref(), Some("http://all.example.no"));
+        assert_eq!(dynamodb(&[all, own]).as_deref(), Some("http://tables.example.no"));
+        assert_eq!(
+            dynamodb(&[all, ("AWS_ENDPOINT_URL_DYNAMODB", "")]).as_deref(),
+            Some("http://all.example.no")
+        );
+    }
 }

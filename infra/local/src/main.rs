@@ -1,6 +1,12 @@
 //! `cargo run -p local`: the whole register on this machine.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use infra_aws::disclosures::Selection;
@@ -11,6 +17,7 @@ use local::{
     mishaps::Odds,
     rehearsal,
     secrets::Versions,
+    services::Outside,
     soak,
     stack::{Options, Stack},
     upload, verification,
@@ -21,6 +28,11 @@ use tracing_subscriber::EnvFilter;
 
 mod tour;
 
+/// Where the API is.
+const API_PORT: u16 = 3000;
+/// Where the parts are without the API, which then has its usual port from somebody else.
+const SERVICES_PORT: u16 = 4000;
+
 /// What a process ends with that was stopped by Ctrl-C.
 const STOPPED: u8 = 130;
 
@@ -30,9 +42,9 @@ const STOPPED: u8 = 130;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Port of the API on 127.0.0.1.
-    #[arg(long, default_value_t = 3000)]
-    port: u16,
+    /// Port of the API on 127.0.0.1. Without it 3000, or 4000 with --services-only.
+    #[arg(long)]
+    port: Option<u16>,
     /// Folder in which the register is kept between runs. Without it everything is gone at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -42,6 +54,28 @@ struct Arguments {
     /// What the functions log: error, warn, info, debug or trace.
     #[arg(long, default_value = "warn", value_name = "LEVEL")]
     log: String,
+    #[command(flatten)]
+    services: ServicesOnly,
+}
+
+#[derive(Args)]
+struct ServicesOnly {
+    /// What the functions stand on, and not the API: for functions in `sam local` or `cargo lambda watch`.
+    ///
+    /// Streams, queues and ticks are driven as usual, by this process's own functions.
+    #[arg(long)]
+    services_only: bool,
+    /// Address on which this is served, for functions in containers: Docker's bridge. Nothing but the functions should reach
+    /// it, because whoever does can be anybody.
+    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), requires = "services_only")]
+    listen: IpAddr,
+    /// Name by which the functions know that address, such as host.docker.internal.
+    #[arg(long, value_name = "NAME", requires = "services_only")]
+    host: Option<String>,
+    /// File to write the functions' environment to, more than one if asked. A name that ends with .json: for `sam local
+    /// --env-vars`; any other: for `cargo lambda watch --env-file`.
+    #[arg(long, value_name = "FILE", requires = "services_only")]
+    env_file: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -186,7 +220,7 @@ async fn main() -> ExitCode {
     match arguments.command {
         None => {
             log(&arguments.log);
-            serve(arguments.port, arguments.data, arguments.person_keys).await
+            serve(arguments).await
         }
         Some(Command::Soak(soak)) => {
             log(&soak.log);
@@ -225,17 +259,9 @@ fn log(level: &str) {
         .init();
 }
 
-async fn serve(port: u16, data: Option<PathBuf>, person_keys: Versions) -> ExitCode {
-    let options = Options {
-        port,
-        data,
-        person_keys,
-        driven: true,
-        ..Options::default()
-    };
-    match Stack::start(options).await {
+async fn serve(arguments: Arguments) -> ExitCode {
+    match start(arguments).await {
         Ok(stack) => {
-            print(&tour::text(stack.url(), stack.buckets().url()));
             tokio::spawn(print_messages(stack.messages().subscribe()));
             tokio::select! {
                 () = stack.serve() => {}
@@ -248,6 +274,36 @@ async fn serve(port: u16, data: Option<PathBuf>, person_keys: Versions) -> ExitC
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts the stack and says what to do with it.
+async fn start(arguments: Arguments) -> Result<Stack, Box<dyn Error>> {
+    let ServicesOnly {
+        services_only,
+        listen,
+        host,
+        env_file,
+    } = arguments.services;
+    let usual_port = if services_only { SERVICES_PORT } else { API_PORT };
+    let options = Options {
+        port: arguments.port.unwrap_or(usual_port),
+        data: arguments.data,
+        person_keys: arguments.person_keys,
+        driven: true,
+        outside: services_only.then_some(Outside { address: listen, host }),
+        ..Options::default()
+    };
+    let stack = Stack::start(options).await?;
+    for file in &env_file {
+        stack.write_env_file(file)?;
+    }
+    let text = if services_only {
+        tour::services(stack.url(), &env_file)
+    } else {
+        tour::text(stack.url(), stack.buckets().url())
+    };
+    print(&text);
+    Ok(stack)
 }
 
 impl Rehearse {

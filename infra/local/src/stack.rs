@@ -1,6 +1,13 @@
 //! The whole register on one machine: embedded parts, the functions on them, and what Lambda does in between.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use infra_aws::{
@@ -24,10 +31,10 @@ use crate::{
     database_faults::DatabaseFaults,
     directory::Directory,
     drivers::Drivers,
+    env_file::{self, EnvFileError},
     environment::{self, Environments},
     files::Files,
     functions::{Functions, Parts},
-    gateway::Gateway,
     kms::{Kms, KmsError},
     lambda::invoked,
     messages::Messages,
@@ -37,9 +44,10 @@ use crate::{
     queues::{Queues, QueuesError},
     sdk,
     secrets::{ClearSecrets, Versions},
+    services::{Outside, Services},
     settings::Settings,
     template::{Template, TemplateError, physical_name},
-    tokens::{Tokens, TokensError},
+    tokens::{Issuer, Tokens, TokensError},
 };
 
 /// Between two looks at the streams when nothing woke the drivers: queues make messages visible by themselves.
@@ -50,8 +58,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// How a stack is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The API's port on loopback; 0: any free one.
+    /// The port; 0: any free one.
     pub port: u16,
+    /// Where the parts are offered to functions outside of this process; none: the API is served, on loopback.
+    pub outside: Option<Outside>,
     /// Where the register is kept between runs; none: it is gone at the end.
     pub data: Option<PathBuf>,
     /// A time at which the clock stands still; none: the machine's clock.
@@ -79,9 +89,9 @@ pub enum StackError {
     /// A file, a folder or a port.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The API's port is not to be had.
-    #[error("port {0} on 127.0.0.1: {1}")]
-    Port(u16, #[source] io::Error),
+    /// The port is not to be had.
+    #[error("{0}: {1}")]
+    Port(SocketAddr, #[source] io::Error),
     /// The template cannot be read.
     #[error("the template: {0}")]
     TemplateFile(#[from] TemplateError),
@@ -133,6 +143,8 @@ pub enum StackError {
 pub struct Stack {
     inner: Arc<Inner>,
     url: String,
+    /// Of the functions, for where their parts are served: see [`Options::outside`].
+    environments: Environments,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -162,7 +174,6 @@ pub(crate) struct Inner {
     addresses: Addresses,
     /// What Lambda adds to a function's own settings.
     environment: BTreeMap<String, String>,
-    environments: Environments,
     /// One at a time, so that reports are handed on before more are taken.
     reporting: tokio::sync::Mutex<()>,
     /// Rung when a request may have left something to do.
@@ -213,7 +224,10 @@ impl Stack {
         let (database_faults, client) = way_to(database_url, options.database_faults).await?;
         let settings = Settings::new(template, &queues, &tokens, &wrapped_secrets, &options.parameters);
         let endpoints = [
-            ("DYNAMODB", database_faults.as_ref().map_or(database_url, DatabaseFaults::url)),
+            (
+                "DYNAMODB",
+                database_faults.as_ref().map_or(database_url, DatabaseFaults::url),
+            ),
             ("KMS", kms.url()),
             ("S3", buckets.url()),
             ("SES", messages.url()),
@@ -222,6 +236,8 @@ impl Stack {
         ];
         let environment = environment::of_lambda(&endpoints);
         let environments = environment::of_functions(&settings, &environment);
+        let key_sets = [Issuer::IdPorten, Issuer::Maskinporten].map(|issuer| tokens.keys_url(issuer));
+        let services = Services::new(&endpoints, &key_sets);
         let parts = Parts {
             client: &client,
             messages: &messages,
@@ -255,7 +271,6 @@ impl Stack {
             register,
             addresses,
             environment,
-            environments,
             reporting: tokio::sync::Mutex::default(),
             asked: Notify::new(),
         });
@@ -267,11 +282,21 @@ impl Stack {
                 .await?;
         }
 
-        let listener = TcpListener::bind(("127.0.0.1", options.port))
+        let address = options.outside.as_ref().map(|outside| outside.address);
+        let address = SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), options.port);
+        let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| StackError::Port(options.port, error))?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let router = router(&inner, functions.gateway);
+            .map_err(|error| StackError::Port(address, error))?;
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}");
+        let (served, environments) = match &options.outside {
+            Some(outside) => {
+                let environments = services.environments(&environments, &outside.url(address));
+                (services.router(), environments)
+            }
+            None => (functions.gateway.router(), environments),
+        };
+        let router = router(&inner, served);
         let mut tasks = vec![tokio::spawn(async move {
             // Ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -280,10 +305,15 @@ impl Stack {
             tasks.push(tokio::spawn(drive(Arc::clone(&inner))));
             tasks.push(tokio::spawn(drive_files(Arc::clone(&inner))));
         }
-        Ok(Self { inner, url, tasks })
+        Ok(Self {
+            inner,
+            url,
+            environments,
+            tasks,
+        })
     }
 
-    /// Where the API is.
+    /// Where the API is, or what stands in its place for functions outside.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -341,7 +371,15 @@ impl Stack {
 
     /// The environment in which a function's built artefact works on this stack, by the name of the function's folder.
     pub fn environment(&self, function: &str) -> Option<&BTreeMap<String, String>> {
-        self.inner.environments.get(function)
+        self.environments.get(function)
+    }
+
+    /// Writes the functions' environments to a file, for functions outside of this process: see [`Options::outside`].
+    ///
+    /// # Errors
+    /// [`EnvFileError`].
+    pub fn write_env_file(&self, path: &Path) -> Result<(), EnvFileError> {
+        env_file::write(path, Template::shipped()?, &self.environments)
     }
 
     /// A client for the tables.
@@ -545,10 +583,11 @@ async fn way_to(url: &str, by_faults: bool) -> io::Result<(Option<DatabaseFaults
     Ok((None, aws_sdk_dynamodb::Client::new(&sdk::config(url))))
 }
 
-/// The API and what a developer does to the stack. Each request may leave something to do.
-fn router(stack: &Arc<Inner>, gateway: Gateway) -> Router {
+/// The API, or the parts for functions outside, and what a developer does to the stack. Each request may leave something
+/// to do.
+fn router(stack: &Arc<Inner>, served: Router) -> Router {
     let asked = Arc::clone(stack);
-    let router = control::router(Arc::clone(stack)).merge(gateway.router());
+    let router = control::router(Arc::clone(stack)).merge(served);
     router.layer(axum::middleware::map_response(
         move |response: axum::response::Response| {
             asked.asked.notify_one();
