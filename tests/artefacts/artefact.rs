@@ -10,8 +10,6 @@ use local::template::Template;
 
 /// `e_machine` of an ELF file.
 const X86_64: u16 = 62;
-/// See there.
-const ARM64: u16 = 183;
 
 /// Every function, by its folder, with its logical id.
 pub(crate) fn functions() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -26,13 +24,7 @@ pub(crate) fn functions() -> impl Iterator<Item = (&'static str, &'static str)> 
 pub(crate) fn bootstrap(function: &str) -> PathBuf {
     let (_, id) = functions().find(|(folder, _)| *folder == function).unwrap();
     let file = house().join(".aws-sam/build").join(id).join("bootstrap");
-    checked(file, X86_64, "infra/build x86_64")
-}
-
-/// The artefact of a function that is deployed.
-pub(crate) fn to_deploy(function: &str) -> PathBuf {
-    let file = house().join("target/lambda-arm64").join(function).join("bootstrap");
-    checked(file, ARM64, "infra/build arm64")
+    checked(file, "infra/build x86_64")
 }
 
 /// AWS's Runtime Interface Emulator, as SAM's own tool brings it.
@@ -49,14 +41,14 @@ pub(crate) fn emulator() -> PathBuf {
     found.unwrap_or_else(|| panic!("the Runtime Interface Emulator is missing. To install it: infra/tools/install sam"))
 }
 
-fn checked(file: PathBuf, processor: u16, command: &str) -> PathBuf {
+fn checked(file: PathBuf, command: &str) -> PathBuf {
     let missing = |why: &str| -> ! {
         panic!("{} {why}. To make it: {command}", file.display());
     };
     let Ok(content) = fs::read(&file) else {
         missing("is missing")
     };
-    if content.get(..4) != Some(b"\x7fELF") || content.get(18..20) != Some(&processor.to_le_bytes()) {
+    if content.get(..4) != Some(b"\x7fELF") || content.get(18..20) != Some(&X86_64.to_le_bytes()) {
         missing("is not for the right processor");
     }
     let built = fs::metadata(&file).and_then(|data| data.modified()).unwrap();
