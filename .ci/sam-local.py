@@ -242,3 +242,5 @@ if __name__ == "__main__":
         main()
     except Wrong as wrong:
         sys.exit(f"{wrong}")
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"{failed}\n{failed.stderr}")
