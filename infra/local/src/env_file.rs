@@ -101,7 +101,8 @@ fn for_shells(environments: &Environments) -> Result<String, EnvFileError> {
         }
     }
     let lines = all.into_iter().filter(|(name, _)| *name != ROOTS);
-    Ok(lines.map(|(name, value)| format!("{name}={value}\n")).collect())
+    let lines: Vec<_> = lines.map(|(name, value)| format!("{name}={value}")).collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 #[cfg(test)]

@@ -180,6 +180,46 @@ pub(crate) struct Inner {
     asked: Notify,
 }
 
+/// What AWS's services and the issuers are here, each started.
+async fn embedded(
+    template: &'static Template,
+    folder: Option<&Path>,
+    clock: &MovableClock,
+) -> Result<(Database, Queues, Messages, Tokens, Buckets, Kms), StackError> {
+    let accepted_at = clock.clone();
+    tokio::try_join!(
+        async {
+            Database::start(&template.tables, folder)
+                .await
+                .map_err(StackError::from)
+        },
+        async { Queues::start(&template.queues).await.map_err(StackError::from) },
+        async {
+            Messages::start(move || accepted_at.now(), folder)
+                .await
+                .map_err(StackError::from)
+        },
+        async { Tokens::start(folder).await.map_err(StackError::from) },
+        async {
+            Buckets::start(&template.buckets, folder)
+                .await
+                .map_err(StackError::from)
+        },
+        async { Kms::start(template, folder).await.map_err(StackError::from) },
+    )
+}
+
+/// The API's port, taken.
+async fn listen(outside: Option<&Outside>, port: u16) -> Result<(TcpListener, SocketAddr), StackError> {
+    let address = outside.map(|outside| outside.address);
+    let address = SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), port);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| StackError::Port(address, error))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 impl Stack {
     /// Starts everything and fills in the directory and the test persons.
     ///
@@ -195,27 +235,7 @@ impl Stack {
             Some(now) => MovableClock::frozen(now),
             None => MovableClock::running(folder)?,
         };
-        let accepted_at = clock.clone();
-        let (database, queues, messages, tokens, buckets, kms) = tokio::try_join!(
-            async {
-                Database::start(&template.tables, folder)
-                    .await
-                    .map_err(StackError::from)
-            },
-            async { Queues::start(&template.queues).await.map_err(StackError::from) },
-            async {
-                Messages::start(move || accepted_at.now(), folder)
-                    .await
-                    .map_err(StackError::from)
-            },
-            async { Tokens::start(folder).await.map_err(StackError::from) },
-            async {
-                Buckets::start(&template.buckets, folder)
-                    .await
-                    .map_err(StackError::from)
-            },
-            async { Kms::start(template, folder).await.map_err(StackError::from) },
-        )?;
+        let (database, queues, messages, tokens, buckets, kms) = embedded(template, folder, &clock).await?;
         let kept = || ClearSecrets::kept(folder, options.person_keys);
         let secrets = options.secrets.map_or_else(kept, Ok)?;
         let wrapped_secrets = secrets.wrapped(&kms)?;
@@ -223,11 +243,9 @@ impl Stack {
         let database_url = options.database_at.as_deref().unwrap_or_else(|| database.url());
         let (database_faults, client) = way_to(database_url, options.database_faults).await?;
         let settings = Settings::new(template, &queues, &tokens, &wrapped_secrets, &options.parameters);
+        let database_at = database_faults.as_ref().map_or(database_url, DatabaseFaults::url);
         let endpoints = [
-            (
-                "DYNAMODB",
-                database_faults.as_ref().map_or(database_url, DatabaseFaults::url),
-            ),
+            ("DYNAMODB", database_at),
             ("KMS", kms.url()),
             ("S3", buckets.url()),
             ("SES", messages.url()),
@@ -282,12 +300,7 @@ impl Stack {
                 .await?;
         }
 
-        let address = options.outside.as_ref().map(|outside| outside.address);
-        let address = SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), options.port);
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| StackError::Port(address, error))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(options.outside.as_ref(), options.port).await?;
         let url = format!("http://{address}");
         let (served, environments) = match &options.outside {
             Some(outside) => {
