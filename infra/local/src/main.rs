@@ -63,8 +63,8 @@ struct ServicesOnly {
     /// What the functions stand on, and not the API: for functions in `sam local` or `cargo lambda watch`.
     ///
     /// Streams, queues and ticks are driven as usual, by this process's own functions.
-    #[arg(long)]
-    services_only: bool,
+    #[arg(long = "services-only", id = "services_only")]
+    only: bool,
     /// Address on which this is served, for functions in containers: Docker's bridge. Nothing but the functions should reach
     /// it, because whoever does can be anybody.
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), requires = "services_only")]
@@ -279,7 +279,7 @@ async fn serve(arguments: Arguments) -> ExitCode {
 /// Starts the stack and says what to do with it.
 async fn start(arguments: Arguments) -> Result<Stack, Box<dyn Error>> {
     let ServicesOnly {
-        services_only,
+        only: services_only,
         listen,
         host,
         env_file,
