@@ -7,6 +7,7 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
@@ -70,7 +71,7 @@ impl<S: Send + Sync, R: DeserializeOwned> OptionalFromRequest<S> for Body<R> {
 }
 
 /// What a request says to which there is nothing to say: an empty object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Nothing {}
 
 async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {

@@ -2,6 +2,7 @@
 //! logged and counted.
 
 pub mod accept;
+pub mod api;
 pub mod app;
 pub mod body;
 pub mod caller;

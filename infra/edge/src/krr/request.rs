@@ -7,6 +7,7 @@ use mailbox_register::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     body::{Field, Reading},
@@ -17,10 +18,12 @@ use crate::{
 const NO_PURPOSE: &str = "None named: a look-up by the existing contract";
 
 /// Persons to be looked up.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrLookUp)]
 pub struct LookUp {
-    #[serde(rename = "personidentifikatorer")]
+    /// Each is answered in its place.
+    #[serde(rename = "personidentifikatorer", default)]
+    #[schema(value_type = Vec<PersonIdentifier>, required = true, min_items = 1, max_items = 1000)]
     persons: Field,
 }
 
@@ -63,10 +66,12 @@ impl LookUp {
 }
 
 /// A citizen's change of the own entry: the language is all that can be changed this way.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrChangePerson)]
 pub struct ChangePerson {
-    #[serde(rename = "spraak")]
+    /// The new language.
+    #[serde(rename = "spraak", default)]
+    #[schema(value_type = Language, required = true)]
     language: Field,
 }
 
@@ -85,10 +90,12 @@ impl ChangePerson {
 }
 
 /// From where on a client wants the changes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrChanges)]
 pub struct Changes {
-    #[serde(rename = "fraEndringsId")]
+    /// The last change the client has: 0 for none, `tilEndringsId` of the answer before.
+    #[serde(rename = "fraEndringsId", default)]
+    #[schema(value_type = u64, required = true, maximum = 9_007_199_254_740_991_i64)]
     from: Field,
 }
 
@@ -106,7 +113,7 @@ impl Changes {
 
     /// The refusal of a change that has not happened yet.
     pub fn beyond() -> Problem {
-        Self::refused(Kind::InvalidValue)
+        Self::refused(Kind::UnknownPlace)
     }
 
     fn refused(kind: Kind) -> Problem {
