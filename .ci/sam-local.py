@@ -194,8 +194,9 @@ def main():
     given = arguments.parse_args()
     os.chdir(pathlib.Path(__file__).parent.parent)
 
-    bridge = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    bridge = subprocess.run(bridge, check=True, capture_output=True, text=True).stdout.strip()
+    bridge = os.environ.get("DOCKER_BRIDGE")
+    if not bridge:
+        raise Wrong('DOCKER_BRIDGE is not set: eval "$(infra/docker/start)"')
     services = f"http://{bridge}:{given.services_port}"
     api = f"http://127.0.0.1:{given.api_port}"
     if answers(given.api_port):
