@@ -88,7 +88,7 @@ async fn what_cannot_be_read_is_an_error_without_what_stood_in_it() {
         (json!({"awslogs": {"data": "b2xhQGV4YW1wbGUubm8="}}), once),
         (
             json!({"Records": [{"to": "ola@example.no"}]}),
-            "neither notifications of a topic nor lines of a log",
+            "not an event that starts this function",
         ),
     ] {
         let answer = receipts.invoke(&event).await;

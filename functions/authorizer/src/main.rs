@@ -1,7 +1,7 @@
 //! The Lambda function `authorizer`.
 
 use authorizer::{Authorizer, Settings, handle};
-use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
+use infra_edge::{clock::Clock, event, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
     authorizer.prime().await;
     let authorizer = &authorizer;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        let handled = handle(authorizer, event.payload);
+        let handled = handle(authorizer, event::read(event.payload)?);
         let response = trace::invocation(&event.context, handled).await;
         telemetry::flush();
         Ok::<_, Error>(response)

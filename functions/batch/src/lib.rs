@@ -29,7 +29,11 @@ use infra_aws::{
     register::Register,
     steps::{Step, StepMessage, StepQueue},
 };
-use infra_edge::{clock::Clock, telemetry, trace};
+use infra_edge::{
+    clock::Clock,
+    event::{self, UnknownEvent},
+    telemetry, trace,
+};
 use leaky_bucket::RateLimiter;
 use mailbox_register::{batch::cost::Prices, person::Population, secret::Secrets, texts::OwnerName};
 use serde_json::Value;
@@ -105,22 +109,17 @@ pub enum Event {
     Tick,
 }
 
-/// An event that is neither.
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
-#[error("neither messages nor a tick")]
-pub struct UnknownEvent;
-
 impl TryFrom<Value> for Event {
     type Error = UnknownEvent;
 
     fn try_from(event: Value) -> Result<Self, Self::Error> {
         if event.get("Records").is_some() {
-            let event = serde_json::from_value(event).map_err(|_| UnknownEvent)?;
-            return Ok(Self::Queue(Box::new(event)));
+            return event::read(event).map(|messages| Self::Queue(Box::new(messages)));
         }
-        match event.get("detail-type").and_then(Value::as_str) {
-            Some("Scheduled Event") => Ok(Self::Tick),
-            _ => Err(UnknownEvent),
+        if event::is_tick(&event) {
+            Ok(Self::Tick)
+        } else {
+            Err(UnknownEvent)
         }
     }
 }

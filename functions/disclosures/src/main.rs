@@ -1,9 +1,8 @@
 //! The Lambda function `disclosures`.
 
-use aws_lambda_events::event::dynamodb;
 use disclosures::Settings;
 use infra_aws::sdk;
-use infra_edge::{settings::Environment, telemetry, trace};
+use infra_edge::{event, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,8 +15,8 @@ async fn main() -> Result<(), Error> {
     // Nobody waits for it, and it may not read: so no connection is opened beforehand.
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk::endpoint(&config, "DYNAMODB", &read));
     let app = &settings.app(&dynamodb);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<dynamodb::Event>| {
-        let handled = disclosures::handle(app, event.payload);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let handled = disclosures::handle(app, event::read(event.payload)?);
         Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await

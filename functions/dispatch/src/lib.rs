@@ -12,7 +12,12 @@ use aws_lambda_events::event::dynamodb;
 use infra_aws::{
     changes::Changes, circuits::Circuits, error::StoreError, feed::Feed, outbox::Outbox, queues::SendQueues,
 };
-use infra_edge::{clock::Clock, stream::BatchItemFailure, telemetry};
+use infra_edge::{
+    clock::Clock,
+    event::{self, UnknownEvent},
+    stream::BatchItemFailure,
+    telemetry,
+};
 use jiff::SignedDuration;
 use mailbox_register::{contact::Channel, letter::LetterId, notice::Notice, person::PersonKey};
 use serde::Deserialize;
@@ -59,22 +64,17 @@ pub enum Event {
     Tick,
 }
 
-/// An event that is neither.
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
-#[error("neither stream records nor a tick")]
-pub struct UnknownEvent;
-
 impl TryFrom<Value> for Event {
     type Error = UnknownEvent;
 
     fn try_from(event: Value) -> Result<Self, Self::Error> {
         if event.get("Records").is_some() {
-            let records = serde_json::from_value(event).map_err(|_| UnknownEvent)?;
-            return Ok(Self::Stream(Box::new(records)));
+            return event::read(event).map(|records| Self::Stream(Box::new(records)));
         }
-        match event.get("detail-type").and_then(Value::as_str) {
-            Some("Scheduled Event") => Ok(Self::Tick),
-            _ => Err(UnknownEvent),
+        if event::is_tick(&event) {
+            Ok(Self::Tick)
+        } else {
+            Err(UnknownEvent)
         }
     }
 }

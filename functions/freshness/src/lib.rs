@@ -18,7 +18,11 @@ use infra_aws::{
     retry,
     transaction::CommitError,
 };
-use infra_edge::{clock::Clock, telemetry, trace};
+use infra_edge::{
+    clock::Clock,
+    event::{self, UnknownEvent},
+    telemetry, trace,
+};
 use mailbox_register::{
     entry::{self, Actor, Command, Transition},
     hours,
@@ -55,18 +59,14 @@ pub struct App {
 #[derive(Debug, Clone, Copy)]
 pub struct Tick;
 
-/// An event that is no tick.
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
-#[error("not a tick")]
-pub struct UnknownEvent;
-
 impl TryFrom<&Value> for Tick {
     type Error = UnknownEvent;
 
     fn try_from(event: &Value) -> Result<Self, Self::Error> {
-        match event.get("detail-type").and_then(Value::as_str) {
-            Some("Scheduled Event") => Ok(Self),
-            _ => Err(UnknownEvent),
+        if event::is_tick(event) {
+            Ok(Self)
+        } else {
+            Err(UnknownEvent)
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The Lambda function `notify`.
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use infra_aws::{keys, sdk, sending};
-use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
+use infra_edge::{clock::Clock, event, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::{Clients, Settings};
 
@@ -23,8 +22,8 @@ async fn main() -> Result<(), Error> {
     let app = settings.app(clients, &secrets, Clock::system());
     app.outbox.notices.prime().await;
     let app = &app;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let handled = notify::handle(app, event.payload);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let handled = notify::handle(app, event::read(event.payload)?);
         Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await

@@ -1,8 +1,7 @@
 //! The Lambda function `population`.
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use infra_aws::{keys, sdk};
-use infra_edge::{clock::Clock, settings::Environment, telemetry, trace};
+use infra_edge::{clock::Clock, event, settings::Environment, telemetry, trace};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use population::Settings;
 
@@ -19,8 +18,8 @@ async fn main() -> Result<(), Error> {
     let app = settings.app(&dynamodb, kms, &secrets, Clock::system());
     app.register.entries().prime().await;
     let app = &app;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let handled = population::handle(app, event.payload);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let handled = population::handle(app, event::read(event.payload)?);
         Ok::<_, Error>(trace::invocation(&event.context, handled).await)
     }))
     .await

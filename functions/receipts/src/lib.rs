@@ -18,7 +18,7 @@ use infra_aws::{
     postmarks::Postmarks,
     register::Register,
 };
-use infra_edge::{clock::Clock, telemetry, trace};
+use infra_edge::{clock::Clock, event::UnknownEvent, telemetry, trace};
 use mailbox_register::{
     circuit::Trouble,
     contact::{Address, Channel},
@@ -62,11 +62,6 @@ pub enum Event {
     /// Lines of the log that SNS keeps of text messages.
     Sms(Value),
 }
-
-/// An event that is neither.
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
-#[error("neither notifications of a topic nor lines of a log")]
-pub struct UnknownEvent;
 
 impl TryFrom<Value> for Event {
     type Error = UnknownEvent;
