@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Histories of one test, unless the environment says otherwise.
-const HISTORIES: usize = 2000;
+const HISTORIES: usize = 1200;
 const THREADS: usize = 2;
 /// Runs on one house: what they leave behind makes it slower.
 const RUNS_OF_A_HOUSE: usize = 20;
