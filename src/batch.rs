@@ -4,6 +4,7 @@
 //! that row alone; a file that cannot be understood is refused whole, with the line.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub mod changed;
 pub mod cost;
@@ -22,8 +23,9 @@ pub mod table;
 pub mod tally;
 
 /// What is to be done with the persons of a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = FileKind)]
 pub enum Kind {
     /// Say how each can be reached.
     #[default]

@@ -47,7 +47,8 @@ impl IssuedFor {
 }
 
 /// Six digits.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(format = "code", pattern = "^[0-9]{6}$")]
 pub struct Code(String);
 
 redacted_debug!(Code);

@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub mod email;
 pub mod mobile;
@@ -15,7 +16,7 @@ pub const FRESH_MONTHS: i32 = 18;
 pub const REMINDER_MONTHS: i32 = 16;
 
 /// How a person is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// A text message to the mobile number.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     contact::{Address, Channel, ContactPoint, EmailAddress, MobileNumber},
@@ -279,7 +280,7 @@ impl Registration {
 }
 
 /// Why a provider cannot register a mailbox for a person, or need not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ineligible {
     /// The person refuses digital decisions.

@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 use x509_cert::{
     der::{Decode as _, Reader as _, SliceReader, asn1::UintRef},
     spki::SubjectPublicKeyInfoRef,
@@ -12,7 +13,7 @@ use x509_cert::{
 const RSA: &str = "1.2.840.113549.1.1.1";
 
 /// An RSA key as a key set publishes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PublicKey {
     kty: &'static str,
     r#use: &'static str,

@@ -1,9 +1,10 @@
 //! The languages that the register writes to people in.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A language that a person may choose. Bokmål where nobody chose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// Norwegian Bokmål.

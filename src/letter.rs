@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -26,7 +27,7 @@ const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// A letter's identity: made from who announced it and that organisation's own reference, so that the same letter
 /// announced twice is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct LetterId(pub Uuid);
 
@@ -72,7 +73,7 @@ impl std::fmt::Display for LetterId {
 }
 
 /// Whether a sender belongs to the public administration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sector {
     /// It does.
@@ -82,7 +83,7 @@ pub enum Sector {
 }
 
 /// Who wrote the letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sender {
     /// The organisation.
@@ -146,8 +147,9 @@ pub struct Letter {
 }
 
 /// One thing that happened to a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LetterEvent)]
 pub struct Event {
     /// When.
     pub at: Timestamp,
@@ -157,8 +159,9 @@ pub struct Event {
 }
 
 /// What can happen to a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[schema(as = LetterHappening)]
 pub enum What {
     /// It was announced.
     Announced,
@@ -176,7 +179,7 @@ pub enum What {
 }
 
 /// A step of a notice that the letter's sender learns of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NoticeStep {
     /// Which notice.
@@ -191,8 +194,9 @@ pub struct NoticeStep {
 }
 
 /// What a notice came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
+#[schema(as = NoticeOutcome)]
 pub enum Outcome {
     /// It will be sent.
     Planned {
@@ -218,7 +222,7 @@ pub enum Outcome {
 }
 
 /// Why nobody can be notified of a letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unreachable {
     /// The person is not in the register.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use x509_cert::{Certificate as X509, der::DecodePem as _};
 
 use crate::{contact::Channel, redacted_debug};
 
 /// A provider's short name in the directory, such as `digipost`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(pattern = "^[a-z0-9-]{1,20}$", format = "provider")]
 pub struct ProviderId(String);
 
 /// A text that cannot name a provider: 1 to 20 of `a-z`, `0-9` and `-`.
@@ -54,8 +56,12 @@ impl std::str::FromStr for ProviderId {
 
 /// A provider's address for one person, such as `ola.nordmann#9YDT`: 8 to 100 characters, none of them a
 /// control character or a space.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(
+    format = "mailbox-address",
+    pattern = r"^[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]{8,100}$"
+)]
 pub struct MailboxAddress(String);
 
 redacted_debug!(MailboxAddress);
@@ -97,8 +103,9 @@ impl From<MailboxAddress> for String {
 }
 
 /// The X.509 certificate that letters to a mailbox are encrypted for, in PEM.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(format = "certificate", max_length = 4096)]
 pub struct Certificate(String);
 
 redacted_debug!(Certificate);

@@ -1,10 +1,12 @@
 //! Organisation numbers, as the Register of Business Enterprises gives them out.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Nine digits, the last a control digit (weights 3 2 7 6 5 4 3 2, modulus 11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = "organisation-number")]
 pub struct OrganisationNumber(u32);
 
 /// A text that is not an organisation number.

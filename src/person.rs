@@ -1,6 +1,7 @@
 //! Who an entry is about: the person identifier, and the key that stands for it everywhere else.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::redacted_debug;
 
@@ -34,8 +35,9 @@ impl std::str::FromStr for Population {
 ///
 /// Source: the Tax Administration's documentation of the person identifier. Neither sex nor century is derived:
 /// since the change of 2032 neither can be.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = "person-identifier")]
 pub struct PersonIdentifier([u8; 11]);
 
 redacted_debug!(PersonIdentifier);

@@ -3,6 +3,10 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
 
 use crate::{disclosure::purpose, person::PersonIdentifier};
 
@@ -23,7 +27,7 @@ pub struct Purpose(String);
 pub struct NotWords;
 
 macro_rules! words {
-    ($type:ident, $length:expr, but $own:expr) => {
+    ($type:ident, $format:literal, $length:expr, but $own:expr) => {
         impl $type {
             /// The text, trimmed.
             ///
@@ -56,11 +60,44 @@ macro_rules! words {
                 words.0
             }
         }
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                schema($format, $length)
+            }
+        }
+
+        impl ToSchema for $type {}
     };
 }
 
-words!(Reference, 1..=100, but [""; 0]);
-words!(Purpose, 3..=200, but purpose::OWN);
+words!(Reference, "reference", 1..=100, but [""; 0]);
+words!(Purpose, "purpose", 3..=200, but purpose::OWN);
+
+/// What blanks are, to [`str::trim`], as a class of a regular expression.
+const BLANK: &str = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+/// What [`char::is_control`] finds.
+const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+
+/// Texts of such a length in between blanks, as [`words`] reads them.
+fn schema(format: &str, length: RangeInclusive<usize>) -> RefOr<Schema> {
+    let (fewest, most) = length.into_inner();
+    // The first and the last are no blanks.
+    let between = format!(
+        "[^{CONTROL}]{{{},{}}}[^{BLANK}{CONTROL}]",
+        fewest.saturating_sub(2),
+        most - 2
+    );
+    let rest = if fewest == 1 { format!("({between})?") } else { between };
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom(format.to_owned())))
+        .description(Some(format!(
+            "{fewest} to {most} characters on one line, without identity numbers. Blanks around it are taken off."
+        )))
+        .pattern(Some(format!("^[{BLANK}]*[^{BLANK}{CONTROL}]{rest}[{BLANK}]*$")))
+        .into()
+}
 
 fn words(text: &str, length: RangeInclusive<usize>) -> Result<String, NotWords> {
     let text = text.trim();

@@ -1,6 +1,7 @@
 //! What can be wrong with a file as a whole, and with one row of it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why a file is refused.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,9 @@ impl FileFaultCode {
 }
 
 /// What is wrong with a row. It never says what stands there.
-#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, thiserror::Error, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowFault {
     /// More or fewer cells than the header.

@@ -1,6 +1,7 @@
 //! When a file waits for somebody at the agency to say that it is meant: a wrong file has been read before it is sent.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Fewer earlier files tell nothing of what is usual.
 const FEWEST_EARLIER_FILES: usize = 3;
@@ -9,7 +10,7 @@ const FEWEST_EARLIER_FILES: usize = 3;
 const UNUSUAL_TIMES: u64 = 10;
 
 /// Why a file waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HoldReason {
     /// More bad rows than a slip or two.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -36,7 +37,7 @@ pub const HELD_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// A batch's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct BatchId(pub Uuid);
 
@@ -251,7 +252,8 @@ impl State {
 }
 
 /// Why a batch cannot be done, for the organisation to act on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FileFailure)]
 pub struct Failure {
     /// In words.
     pub code: Cow<'static, str>,

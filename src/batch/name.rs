@@ -1,6 +1,7 @@
 //! What an agency calls its file: the name stands in keys, logs and answers, so it must name nobody.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::words::names_a_person;
 
@@ -8,8 +9,13 @@ use crate::words::names_a_person;
 const LONGEST_NAME: usize = 60;
 
 /// The name of a file, without any folder: at most 60 characters, with an ending that says what is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(
+    max_length = 60,
+    format = "file-name",
+    pattern = r"^[^./\\\u0000-\u001f\u007f-\u009f][^/\\\u0000-\u001f\u007f-\u009f]*\.([cC][sS][vV]|[jJ][sS][oO][nN][lL])(\.[gG][zZ])?$"
+)]
 pub struct FileName(String);
 
 /// Why a name is refused.

@@ -6,6 +6,10 @@
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use unicode_security::MixedScript;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
 
 /// Octets of a local part (RFC 5321 § 4.5.3.1.1).
 const MAX_LOCAL_PART: usize = 64;
@@ -24,6 +28,20 @@ pub struct EmailAddress {
 }
 
 crate::redacted_debug!(EmailAddress);
+
+impl PartialSchema for EmailAddress {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::Custom("idn-email".to_owned())))
+            .description(Some(
+                "One mailbox at one domain: at most 64 ASCII characters before the @, and a domain that may have its own letters.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for EmailAddress {}
 
 /// Why a text is not an e-mail address that the register takes. Never says which text.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Digits of an international number, country code included (ITU-T E.164).
 const MAX_DIGITS: usize = 15;
@@ -209,8 +210,9 @@ pub enum MobileError {
 }
 
 /// A mobile number in E.164 form: `+`, country code, national number, no spaces.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(format = "mobile-number")]
 pub struct MobileNumber(String);
 
 crate::redacted_debug!(MobileNumber);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Where a notice is in its life.
@@ -86,8 +87,9 @@ impl State {
 }
 
 /// Why a notice cannot be sent on its channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = NoticeFailure)]
 pub enum Failure {
     /// The person has no address on this channel (any more).
     NoAddress,

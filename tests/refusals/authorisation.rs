@@ -78,7 +78,7 @@ type Row = (&'static str, &'static str, &'static [Scope], [u16; 15]);
 
 /// In this order each call that is let in succeeds, for one person.
 #[rustfmt::skip]
-const ROUTES: [Row; 34] = {
+const ROUTES: [Row; 35] = {
     use Scope::{Batches, ChangesRead, ContactRead, LettersWrite, MailboxRead, MailboxWrite, OwnContactRead, OwnContactWrite, OwnLanguageWrite, OwnMailboxWrite};
     use Scope::{FormerCertificateRead, FormerContactRead, FormerLanguageRead, FormerMailboxRead, FormerNoticeRead};
     const FORMER: &[Scope] = &[ContactRead, MailboxRead, FormerContactRead, FormerNoticeRead, FormerLanguageRead, FormerMailboxRead, FormerCertificateRead];
@@ -116,11 +116,30 @@ const ROUTES: [Row; 34] = {
         ("GET",    "/rest/v2/printSertifikat",   PRINT,                        [401, 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
         ("GET",    "/.well-known/jwks.json",     &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("GET",    "/v1/providers",              &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
+        ("GET",    "/v1/openapi.json",           &[],                          [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
         ("PUT",    "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("DELETE", "/v1/me/reservation",         &[OwnMailboxWrite],           [401, 401, 403, 403, 403, 200, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
         ("DELETE", "/v1/me",                     &[OwnContactWrite],           [401, 401, 403, 403, 403, 204, 401, 401, 401, 401, 401, 401, 401, 401, 403]),
     ]
 };
+
+#[test]
+fn the_openapi_document_asks_for_the_same_scopes() {
+    let document: Value = serde_json::from_str(include_str!("../../infra/openapi.json")).unwrap();
+    for (method, path, scopes, _) in ROUTES {
+        let security = &document["paths"][path][method.to_lowercase()]["security"];
+        let named: BTreeSet<_> = security
+            .as_array()
+            .unwrap_or_else(|| panic!("{method} {path} is not described"))
+            .iter()
+            .flat_map(|way| way.as_object().unwrap().values())
+            .flat_map(|scopes| scopes.as_array().unwrap())
+            .map(|scope| scope.as_str().unwrap())
+            .collect();
+        let asked: BTreeSet<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+        assert_eq!(named, asked, "{method} {path}");
+    }
+}
 
 fn body(method: &str, path: &str) -> Option<Value> {
     Some(match (method, path) {

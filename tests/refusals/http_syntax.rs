@@ -281,6 +281,7 @@ async fn an_answer_in_another_form_than_json() {
     let mut routes: Vec<_> = routes.collect();
     routes.push(("/v1/me", world.citizen(OLA).get("/v1/me")));
     routes.push(("/v1/providers", world.nobody().get("/v1/providers")));
+    routes.push(("/v1/openapi.json", world.nobody().get("/v1/openapi.json")));
     routes.push(("/v1/letters, the feed", letters::agency(&world).get("/v1/letters")));
     routes.push(("/v1/batches, all", batches::agency(&world).get("/v1/batches")));
     routes.extend(routes_without_words(&world).await);

@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use crate::deployed::{all, properties, text};
 
 /// Paths for anyone.
-const PUBLIC: [&str; 3] = ["$default", "/.well-known/jwks.json", "/v1/providers"];
+const PUBLIC: [&str; 4] = [
+    "$default",
+    "/.well-known/jwks.json",
+    "/v1/openapi.json",
+    "/v1/providers",
+];
 
 /// The API's definition.
 fn definition() -> &'static Value {

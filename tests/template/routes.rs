@@ -20,7 +20,12 @@ const PATHS: [(&str, &[&str]); 4] = [
 ];
 
 /// For anyone: no token is asked for.
-const PUBLIC: [&str; 3] = ["$default", "/.well-known/jwks.json", "/v1/providers"];
+const PUBLIC: [&str; 4] = [
+    "$default",
+    "/.well-known/jwks.json",
+    "/v1/openapi.json",
+    "/v1/providers",
+];
 
 #[test]
 fn every_route_of_the_template_is_one_of_the_code_and_the_other_way_round() {

@@ -27,6 +27,7 @@ use mailbox_register::{
     words::{Purpose, Reference},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -40,14 +41,33 @@ use crate::{
 const VALID: Duration = Duration::from_hours(1);
 
 /// A file that is to come.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AskForUpload)]
 pub(crate) struct Ask {
+    /// The file's name, without identity numbers. Its ending says what is in it.
+    #[schema(value_type = FileName, required = true)]
+    #[serde(default)]
     name: Field,
+    /// What is done with the persons; without it, they are looked up.
+    #[schema(value_type = Option<FileKind>)]
+    #[serde(default)]
     kind: Field,
+    /// Why: the persons can read it. Without it, the organisation's usual one.
+    #[schema(value_type = Option<Purpose>)]
+    #[serde(default)]
     purpose: Field,
+    /// The organisation's own name for the file's matter.
+    #[schema(value_type = Option<Reference>)]
+    #[serde(default)]
     reference: Field,
+    /// Whether it is only told what would happen.
+    #[schema(value_type = bool)]
+    #[serde(default)]
     dry_run: Field,
+    /// An earlier batch of look-ups; the result says what has changed since.
+    #[schema(value_type = Option<Uuid>)]
+    #[serde(default)]
     compare_with: Field,
 }
 

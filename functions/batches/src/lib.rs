@@ -1,5 +1,6 @@
 //! HTTP: an agency asks where to upload a file, how far it is, and lets it go on or calls it off.
 
+mod api;
 mod ask;
 mod caller;
 mod decide;
@@ -17,6 +18,7 @@ use infra_aws::{batches::Batches, directory::Directory, files::Files, steps::Ste
 use infra_edge::{app, clock::Clock};
 use mailbox_register::secret::Secrets;
 
+pub use api::document;
 pub use settings::{Clients, Settings};
 
 /// What the function stands on.

@@ -20,6 +20,7 @@ use mailbox_register::{
     directory::Agency,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -45,8 +46,10 @@ impl FromRequestParts<SharedApp> for Named {
     }
 }
 
-#[derive(Serialize)]
-struct PageView {
+/// A page of batches, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Batches)]
+pub(crate) struct PageView {
     batches: Vec<BatchView>,
     /// Where the next page begins; none on the last.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,10 +11,12 @@ use mailbox_register::batch::{
     tally::Tally,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Batch)]
 pub(crate) struct BatchView {
     id: BatchId,
     state: &'static str,
@@ -54,8 +56,9 @@ pub(crate) struct BatchView {
 }
 
 /// A request that uploads the file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Upload)]
 pub(crate) struct UploadView {
     pub(crate) method: &'static str,
     pub(crate) url: String,
@@ -64,8 +67,9 @@ pub(crate) struct UploadView {
 }
 
 /// An address to fetch something from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Download)]
 pub(crate) struct DownloadView {
     pub(crate) url: String,
     pub(crate) expires_at: Timestamp,

@@ -29,6 +29,7 @@ use mailbox_register::{
     words::Reference,
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -38,23 +39,51 @@ use crate::{
 };
 
 /// A letter, as it is announced.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Announce {
+    #[schema(value_type = PersonIdentifier, required = true)]
+    #[serde(default)]
     person: Field,
+    /// Who wrote it. An agency announces letters of its own, a provider any sender's.
+    #[schema(value_type = AnnounceSender, required = true)]
+    #[serde(default)]
     sender: Option<Object<AnnounceSender>>,
+    /// The announcing organisation's own name for the letter: the same one again is the same letter.
+    #[schema(value_type = Reference, required = true)]
+    #[serde(default)]
     reference: Field,
+    /// From when on the person can read it: at most a day ago or 366 days ahead; without it, now.
+    #[schema(value_type = Option<Timestamp>)]
+    #[serde(default)]
     available_from: Field,
+    /// Whether telling of it is legal notice: only a public sender's can be.
+    #[schema(value_type = bool, required = true)]
+    #[serde(default)]
     legal_notice: Field,
+    /// Whether the person is told once more when it stays unopened.
+    #[schema(value_type = bool, required = true)]
+    #[serde(default)]
     remind: Field,
+    /// The language of the letter, for a person who chose none.
+    #[schema(value_type = Option<Language>)]
+    #[serde(default)]
     language: Field,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+/// Who wrote the letter.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct AnnounceSender {
+    #[schema(value_type = OrganisationNumber, required = true)]
+    #[serde(default)]
     organisation: Field,
+    #[schema(value_type = Sector, required = true)]
+    #[serde(default)]
     sector: Field,
+    /// Whether a message may name it.
+    #[schema(value_type = bool, required = true)]
+    #[serde(default)]
     name_may_be_shown: Field,
 }
 

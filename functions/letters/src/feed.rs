@@ -12,11 +12,14 @@ use infra_edge::{
     unavailable::OrUnavailable as _,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{SharedApp, callers::Announcer};
 
-#[derive(Serialize)]
-struct PageView {
+/// A page of what happened to letters, oldest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LetterChanges)]
+pub(crate) struct PageView {
     changes: Vec<ChangeView>,
     /// What to ask for next time as `after`.
     last: u64,
@@ -24,8 +27,11 @@ struct PageView {
     more: bool,
 }
 
-#[derive(Serialize)]
+/// One thing that happened to a letter.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LetterChange)]
 struct ChangeView {
+    /// Its place: there are no gaps.
     sequence: u64,
     #[serde(flatten)]
     entry: FeedEntry,
@@ -41,7 +47,7 @@ pub(crate) async fn show(
     let feed = infra_aws::letters::feed_of(machine.organisation);
     let head = app.feed.head(&feed).await.or_unavailable()?;
     if after > head {
-        return Err(Kind::InvalidParameter.into());
+        return Err(Kind::UnknownPlace.into());
     }
     let entries: Vec<Numbered<FeedEntry>> = app.feed.after(&feed, after, limit.into()).await.or_unavailable()?;
     // What has run out is behind whoever asks for it: the head was read first, so nothing newer is passed over.

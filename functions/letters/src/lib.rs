@@ -1,6 +1,7 @@
 //! HTTP: a letter has arrived, was opened, was called off; and what became of its notices.
 
 mod announce;
+mod api;
 mod callers;
 mod close;
 mod feed;
@@ -19,6 +20,7 @@ use infra_aws::{
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{person::Population, secret::Secrets};
 
+pub use api::document;
 pub use settings::Settings;
 
 /// What the function stands on.

@@ -20,12 +20,14 @@ use mailbox_register::{
     words::Reference,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{App, SharedApp, callers::Announcer};
 
 /// What will happen to a letter.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AnnouncedLetter)]
 pub(crate) struct AnnouncedView {
     id: LetterId,
     notices: Vec<PlannedView>,
@@ -33,8 +35,10 @@ pub(crate) struct AnnouncedView {
     unreachable: Option<UnreachableView>,
 }
 
-#[derive(Serialize)]
+/// A notice that will be sent.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PlannedNotice)]
 struct PlannedView {
     channel: Channel,
     due_at: Timestamp,
@@ -42,7 +46,8 @@ struct PlannedView {
 }
 
 /// Why nobody can be notified.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UnreachablePerson)]
 pub(crate) struct UnreachableView {
     reason: Unreachable,
     /// Always the caller's side, as in a refusal: nothing is wrong with this service.
@@ -84,8 +89,9 @@ impl AnnouncedView {
 }
 
 /// A letter and all that happened to it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Letter)]
 pub(crate) struct LetterView<'a> {
     id: LetterId,
     reference: &'a Reference,
@@ -106,8 +112,9 @@ pub(crate) struct LetterView<'a> {
 }
 
 /// A notice: where it is, and how it got there.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Notice)]
 struct NoticeView {
     id: NoticeId,
     reminder: bool,
@@ -117,8 +124,9 @@ struct NoticeView {
 }
 
 /// A step of a notice.
-#[derive(Serialize, Clone)]
+#[derive(Serialize, Clone, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NoticeHistoryStep)]
 struct StepView {
     at: Timestamp,
     channel: Channel,

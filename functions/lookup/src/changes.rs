@@ -16,6 +16,7 @@ use mailbox_register::{
     mailbox::{ProviderId, Standing},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     SharedApp,
@@ -23,8 +24,8 @@ use crate::{
     follower::{Follower, Role},
 };
 
-const DEFAULT_LIMIT: u16 = 100;
-const MAX_LIMIT: u16 = 1000;
+pub(crate) const DEFAULT_LIMIT: u16 = 100;
+pub(crate) const MAX_LIMIT: u16 = 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,8 +37,10 @@ pub(crate) struct Asked {
     mine: Option<bool>,
 }
 
-#[derive(Serialize)]
-struct PageView<'a> {
+/// A page of changes, oldest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Changes)]
+pub(crate) struct PageView<'a> {
     changes: Vec<ChangeView<'a>>,
     /// What to ask for next time as `after`.
     last: u64,
@@ -45,22 +48,46 @@ struct PageView<'a> {
     more: bool,
 }
 
-#[derive(Serialize)]
+/// A change of somebody's entry.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EntryChange)]
 struct ChangeView<'a> {
+    /// Its place: there are no gaps.
     sequence: u64,
     at: Timestamp,
+    /// What happened, in order.
     events: Vec<&'static str>,
     /// How the asking provider stands with the person now.
     #[serde(skip_serializing_if = "Option::is_none")]
     standing: Option<StandingView>,
+    /// The person as of now.
     person: PersonView<'a>,
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
+/// How a provider stands with a person.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Standing)]
 enum StandingView {
-    Some(Standing),
-    None(&'static str),
+    /// Letters go to its mailbox.
+    Active,
+    /// It has a mailbox for the person, and another one is active, or none.
+    Registered,
+    /// The person has chosen it, and it has no mailbox for the person yet.
+    Pending,
+    /// In no way.
+    None,
+}
+
+impl From<Option<Standing>> for StandingView {
+    fn from(standing: Option<Standing>) -> Self {
+        match standing {
+            Some(Standing::Active) => Self::Active,
+            Some(Standing::Registered) => Self::Registered,
+            Some(Standing::Pending) => Self::Pending,
+            None => Self::None,
+        }
+    }
 }
 
 /// Shows a page of changes.
@@ -87,7 +114,7 @@ pub(crate) async fn show(
         mine: mine.unwrap_or(false),
     };
     let page = app.follow(following, now).await?;
-    let page = page.ok_or(Kind::InvalidParameter)?;
+    let page = page.ok_or(Kind::UnknownPlace)?;
     let changes = page.entries.iter().filter_map(|Numbered { sequence, entry }| {
         // Whose number was never stored is no entry of the register.
         let stored = page.stored.get(&entry.person)?;
@@ -116,5 +143,5 @@ pub(crate) async fn show(
 fn standing(entry: &Entry, role: &Role) -> Option<StandingView> {
     let Role::Provider(provider) = role else { return None };
     let standing = |provider: &ProviderId| entry.registration()?.mailboxes.standing(provider);
-    Some(standing(provider).map_or(StandingView::None("none"), StandingView::Some))
+    Some(standing(provider).into())
 }

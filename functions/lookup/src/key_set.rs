@@ -8,11 +8,14 @@ use axum::{
 use infra_aws::signatures::PublicKey;
 use infra_edge::{problem::Problem, unavailable::OrUnavailable as _};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::SharedApp;
 
-#[derive(Serialize)]
-struct KeySet<'a> {
+/// Public keys (RFC 7517).
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeySet<'a> {
+    #[schema(value_type = Vec<PublicKey>)]
     keys: [&'a PublicKey; 1],
 }
 

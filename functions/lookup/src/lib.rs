@@ -1,6 +1,7 @@
 //! HTTP: agencies look recipients up, agencies and providers follow changes. Whatever is disclosed is on record before its
 //! answer leaves.
 
+mod api;
 mod caller;
 mod changes;
 mod follow;
@@ -23,6 +24,7 @@ use infra_aws::{
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{person::Population, secret::Secrets};
 
+pub use api::document;
 pub use settings::{Clients, Settings};
 
 /// What the function stands on.

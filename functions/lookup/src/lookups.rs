@@ -29,6 +29,7 @@ use mailbox_register::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{App, SharedApp, caller::AgencyCaller};
@@ -39,16 +40,26 @@ pub(crate) const MAX_PERSONS: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whom, and why.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct LookUp {
+    /// Each is answered in its place.
+    #[schema(value_type = Vec<PersonIdentifier>, required = true, min_items = 1, max_items = 1000)]
+    #[serde(default)]
     persons: Field,
+    /// Why: the persons can read it. None of the register's own texts.
+    #[schema(value_type = Purpose, required = true)]
+    #[serde(default)]
     purpose: Field,
+    /// The organisation's own name for the case.
+    #[schema(value_type = Option<Reference>)]
+    #[serde(default)]
     reference: Field,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+/// As many persons as were asked for, in that order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Found)]
+pub(crate) struct Answer<'a> {
     results: Vec<PersonView<'a>>,
 }
 

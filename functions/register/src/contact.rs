@@ -10,18 +10,31 @@ use infra_edge::{
 use mailbox_register::{
     contact::{Channel, EmailAddress, MobileNumber, email::EmailError},
     entry::{Command, ContactUpdate, Update},
+    language::Language,
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{App, SharedApp, callers::ContactWriter, view};
 
 /// New contact details. What is left out stays; `null` takes an address away.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SetContact {
+    #[schema(value_type = Option<EmailAddress>)]
+    #[serde(default)]
     email: Field,
+    /// A mobile number in international form, of a country that text messages are sent to.
+    #[schema(value_type = Option<MobileNumber>)]
+    #[serde(default)]
     mobile: Field,
+    /// The language to be written to in.
+    #[schema(value_type = Option<Language>)]
+    #[serde(default)]
     language: Field,
+    /// Where to be told first.
+    #[schema(value_type = Option<Channel>)]
+    #[serde(default)]
     preferred_channel: Field,
 }
 

@@ -12,6 +12,7 @@ use infra_edge::{page::Before, problem::Problem, unavailable::OrUnavailable as _
 use jiff::Timestamp;
 use mailbox_register::organisation::OrganisationNumber;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{App, SharedApp, callers::ContactReader};
@@ -39,7 +40,8 @@ impl TryFrom<String> for Cursor {
 }
 
 /// An organisation, by the name that people know.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Organisation)]
 struct OrganisationView<'a> {
     number: OrganisationNumber,
     /// None of an organisation that the directory never had.
@@ -47,18 +49,25 @@ struct OrganisationView<'a> {
     name: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// One time somebody was told of the person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Disclosure)]
 struct DisclosureView<'a> {
     at: Timestamp,
+    /// Who was told.
     organisation: OrganisationView<'a>,
+    /// Who asked for that organisation, where access was delegated.
     #[serde(skip_serializing_if = "Option::is_none")]
     supplier: Option<OrganisationView<'a>>,
+    /// Why, as the organisation said.
     purpose: &'a str,
+    /// What was shown.
     fields: &'a [String],
 }
 
-#[derive(Serialize)]
-struct DisclosuresView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Disclosures)]
+pub(crate) struct DisclosuresView<'a> {
     disclosures: Vec<DisclosureView<'a>>,
     /// Where the next page begins; none on the last.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,11 +10,13 @@ use axum::{
 use infra_edge::{page::Before, problem::Problem, unavailable::OrUnavailable as _};
 use mailbox_register::{caller::Fields, entry::Change};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{SharedApp, callers::ContactReader};
 
-#[derive(Serialize)]
-struct History {
+/// A page of changes, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct History {
     changes: Vec<Shown>,
     /// Where the next page begins; none on the last. Callers give it back as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +24,8 @@ struct History {
 }
 
 /// A change as its person sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnChange)]
 struct Shown {
     #[serde(flatten)]
     change: Change,

@@ -1,7 +1,9 @@
 //! HTTP: a citizen's own entry, and a provider's mailboxes.
 
+mod api;
 mod callers;
 mod contact;
+mod contract;
 mod disclosures;
 mod effect;
 mod history;
@@ -29,6 +31,7 @@ use infra_aws::{
 use infra_edge::{app, clock::Clock, usage::Limiter};
 use mailbox_register::{contact::mobile::AllowedCountries, person::Population, secret::Secrets};
 
+pub use api::document;
 pub use settings::{Clients, Settings};
 
 /// What the function stands on.
@@ -70,7 +73,7 @@ pub(crate) type SharedApp = Arc<App>;
 pub const TIME_LIMIT: Duration = Duration::from_secs(9);
 
 /// Every path of this function.
-pub const PATHS: [&str; 13] = [
+pub const PATHS: [&str; 14] = [
     "/v1/me",
     "/v1/me/contact",
     "/v1/me/contact/confirm",
@@ -83,6 +86,7 @@ pub const PATHS: [&str; 13] = [
     "/v1/mailboxes/eligibility",
     "/v1/mailboxes/close",
     "/v1/providers",
+    "/v1/openapi.json",
     "/rest/v1/person",
 ];
 
@@ -104,6 +108,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/mailboxes/eligibility", post(mailboxes::eligibility))
         .route("/v1/mailboxes/close", post(mailboxes::close))
         .route("/v1/providers", get(providers::list))
+        .route("/v1/openapi.json", get(contract::show))
         .route("/rest/v1/person", get(rest::show).patch(rest::change));
     app::app(routes.with_state(Arc::new(app)), TIME_LIMIT)
 }

@@ -14,8 +14,8 @@ use mailbox_register::{
     entry::{Actor, Command},
     mailbox::ProviderId,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     SharedApp,
@@ -25,10 +25,24 @@ use crate::{
 };
 
 /// The chosen provider.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Choose {
+    /// One of `GET /v1/providers`.
+    #[schema(value_type = ProviderId, required = true)]
+    #[serde(default)]
     provider: Field,
+}
+
+/// The answer to a choice of a provider that has a mailbox for the person.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Chosen<'a> {
+    mailbox: Option<MailboxView<'a>>,
+}
+
+/// The answer to a choice that waits for its provider.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChosenPending<'a> {
+    pending: PendingView<'a>,
 }
 
 /// Chooses a provider, or switches to it: active at once where it has a mailbox for the person, pending otherwise.
@@ -76,13 +90,13 @@ pub(crate) async fn choose(
 fn chosen(stored: Option<&Stored>, providers: &[Provider]) -> Answer {
     let version = Some(view::version(stored));
     if let Some(pending) = PendingView::of(stored, providers) {
-        return answer(StatusCode::ACCEPTED, version, &json!({ "pending": pending }));
+        return answer(StatusCode::ACCEPTED, version, &ChosenPending { pending });
     }
-    let active = stored
+    let mailbox = stored
         .and_then(|stored| stored.entry.registration())
         .and_then(|registration| registration.mailboxes.active())
         .map(|mailbox| MailboxView::new(mailbox, true));
-    answer(StatusCode::OK, version, &json!({ "mailbox": active }))
+    answer(StatusCode::OK, version, &Chosen { mailbox })
 }
 
 /// Withdraws the choice; the mailbox stays registered.

@@ -16,6 +16,7 @@ use infra_edge::{
 };
 use mailbox_register::{
     caller::Machine,
+    contact::Channel,
     disclosure::purpose,
     entry::{self, Actor, Command, Entry, Ineligible, Registering},
     mailbox::{Certificate, MailboxAddress, ProviderId},
@@ -23,7 +24,7 @@ use mailbox_register::{
     usage::Ask,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -34,9 +35,10 @@ use crate::{
 };
 
 /// Whom it is about.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct About {
+    #[schema(value_type = PersonIdentifier, required = true)]
+    #[serde(default)]
     person: Field,
 }
 
@@ -59,9 +61,10 @@ fn read_person(reading: &mut Reading, field: Field, population: Population) -> O
 }
 
 /// Whether the person may choose the calling provider.
-#[derive(Serialize)]
-struct Eligibility {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Eligibility {
     eligible: bool,
+    /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Ineligible>,
 }
@@ -89,11 +92,17 @@ pub(crate) async fn eligibility(
 }
 
 /// A mailbox to register or update.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RegisterMailbox {
+    #[schema(value_type = PersonIdentifier, required = true)]
+    #[serde(default)]
     person: Field,
+    #[schema(value_type = MailboxAddress, required = true)]
+    #[serde(default)]
     address: Field,
+    /// Left out, it stays; `null` takes it away.
+    #[schema(value_type = Option<Certificate>)]
+    #[serde(default)]
     certificate: Field,
 }
 
@@ -132,6 +141,32 @@ pub(crate) async fn register(
     Ok(respond(answer.await?))
 }
 
+/// What became of a mailbox.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Registered {
+    /// Whether it is the one that letters go to.
+    active: bool,
+    confirmation: Confirmation,
+}
+
+/// How the person was told that the mailbox is the active one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Confirmation {
+    Sms,
+    Email,
+    None,
+}
+
+impl From<Channel> for Confirmation {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::Sms,
+            Channel::Email => Self::Email,
+        }
+    }
+}
+
 /// 201 for a mailbox that was not there, 200 for one that was; and how the person was told, if it is active.
 fn registered(step: &Step<'_>, provider: &ProviderId) -> Answer {
     let mailbox = |stored: Option<&infra_aws::register::Stored>| {
@@ -145,8 +180,14 @@ fn registered(step: &Step<'_>, provider: &ProviderId) -> Answer {
         StatusCode::CREATED
     };
     let (active, confirmed_by) = mailbox(step.after).unwrap_or_default();
-    let confirmation = confirmed_by.map_or("none", |channel| channel.as_str());
-    answer(status, None, &json!({ "active": active, "confirmation": confirmation }))
+    let confirmation = confirmed_by.map_or(Confirmation::None, Confirmation::from);
+    answer(status, None, &Registered { active, confirmation })
+}
+
+/// The mailbox is closed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Closed {
+    closed: bool,
 }
 
 /// Closes the calling provider's mailbox.
@@ -165,7 +206,7 @@ pub(crate) async fn close(
         ("POST /v1/mailboxes/close", text(&raw)),
         &person,
         command,
-        |_| answer(StatusCode::OK, None, &json!({ "closed": true })),
+        |_| answer(StatusCode::OK, None, &Closed { closed: true }),
     );
     Ok(respond(answer.await?))
 }

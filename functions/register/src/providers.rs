@@ -8,22 +8,29 @@ use axum::{
 use infra_edge::{problem::Problem, unavailable::OrUnavailable as _};
 use mailbox_register::{mailbox::ProviderId, organisation::OrganisationNumber};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::SharedApp;
 
-#[derive(Serialize)]
+/// A provider of mailboxes.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Provider)]
 struct ProviderView<'a> {
     provider: &'a ProviderId,
     name: &'a str,
+    /// Its organisation number in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     organisation: Option<OrganisationNumber>,
+    /// Where people get a mailbox.
     sign_up: &'a str,
+    /// Where people get help.
     support: &'a str,
 }
 
-#[derive(Serialize)]
-struct Providers<'a> {
+/// The providers that can be chosen.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Providers<'a> {
     providers: Vec<ProviderView<'a>>,
 }
 

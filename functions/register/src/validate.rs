@@ -18,20 +18,31 @@ use jiff::Timestamp;
 use mailbox_register::{
     caller::Citizen,
     code::{Code, RESEND_AFTER},
-    contact::Address,
+    contact::{Address, Channel},
     entry::{Actor, Command, Entry},
     person::PersonKey,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{App, SharedApp, callers::ContactWriter, contact::parse_channel, effect::Order, view};
 
 /// A code received on a channel; without `code`: send me one (again).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Validate {
+    #[schema(value_type = Channel, required = true)]
+    #[serde(default)]
     channel: Field,
+    /// The six digits.
+    #[schema(value_type = Code)]
+    #[serde(default)]
     code: Field,
+}
+
+/// A code is on its way.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SentAgain {
+    channel: Channel,
 }
 
 /// Takes a code, or sends one again.
@@ -132,7 +143,9 @@ impl App {
         let answer: Answer = answer(
             StatusCode::ACCEPTED,
             None,
-            &serde_json::json!({ "channel": address.channel() }),
+            &SentAgain {
+                channel: address.channel(),
+            },
         );
         if let Some(claim) = claim {
             let answering = self.requests.answering(claim, &answer);

@@ -11,24 +11,30 @@ use mailbox_register::{
     caller::{Citizen, Fields},
     contact::Channel,
     directory::Provider,
-    mailbox::{Mailbox, ProviderId},
+    mailbox::{Mailbox, MailboxAddress, ProviderId},
     person::PersonIdentifier,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// One of the person's mailboxes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnMailbox)]
 pub(crate) struct MailboxView<'a> {
     pub(crate) provider: &'a ProviderId,
+    #[schema(value_type = MailboxAddress)]
     pub(crate) address: &'a str,
     pub(crate) state: MailboxState,
 }
 
-#[derive(Serialize)]
+/// Whether letters go to a mailbox.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MailboxState {
+    /// They do.
     Active,
+    /// They do not.
     Registered,
 }
 
@@ -47,8 +53,9 @@ impl<'a> MailboxView<'a> {
 }
 
 /// A choice that waits for its provider.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PendingChoice)]
 pub(crate) struct PendingView<'a> {
     pub(crate) provider: &'a ProviderId,
     /// Where the person gets a mailbox.
@@ -72,15 +79,17 @@ impl<'a> PendingView<'a> {
 }
 
 /// The citizen's own entry.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OwnView<'a> {
+#[schema(as = OwnEntry)]
+pub(crate) struct OwnView<'a> {
     #[serde(flatten)]
     person: PersonView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferred_channel: Option<Channel>,
+    /// All of them, the active one first.
     #[serde(skip_serializing_if = "Option::is_none")]
     mailboxes: Option<Vec<MailboxView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ use mailbox_register::{
     words::Reference,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     error::StoreError,
@@ -48,7 +49,8 @@ pub enum Closing {
 }
 
 /// What an organisation reads of one thing that happened to one of its letters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LetterFeedEntry)]
 pub struct FeedEntry {
     /// Which letter.
     pub letter: LetterId,

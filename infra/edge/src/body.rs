@@ -7,11 +7,15 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
 /// Longest body taken. A thousand persons are 14 kB, a mailbox with a certificate 9 kB.
 pub const MAX_BODY: usize = 64 * 1024;
+
+/// The greatest whole number that every reader of JSON has exactly (RFC 8259, section 6).
+pub const MOST_EXACT: u64 = 9_007_199_254_740_991;
 
 /// A JSON body of type `R`, and its bytes.
 ///
@@ -70,7 +74,7 @@ impl<S: Send + Sync, R: DeserializeOwned> OptionalFromRequest<S> for Body<R> {
 }
 
 /// What a request says to which there is nothing to say: an empty object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Nothing {}
 
 async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {

@@ -20,4 +20,9 @@ mod request;
 pub use answer::{Format, JOSE, PATHS, respond};
 pub use person::{Page, Person, Persons, Version};
 pub use print::PrintCertificate;
+/// What the operations of this contract go by in the OpenAPI document.
+pub const TAG: &str = "The existing register's contract";
+/// An example of a signed answer there, shortened.
+pub const SIGNED: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6IlQzIn0.eyJwZXJzb25lciI6W119.c2lnbmF0dXJl";
+
 pub use request::{ChangePerson, Changes, LookUp, purpose};

@@ -2,10 +2,12 @@
 //! logged and counted.
 
 pub mod accept;
+pub mod api;
 pub mod app;
 pub mod body;
 pub mod caller;
 pub mod clock;
+pub mod event;
 #[cfg(feature = "store")]
 pub mod krr;
 #[cfg(feature = "store")]

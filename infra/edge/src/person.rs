@@ -3,17 +3,19 @@
 use jiff::Timestamp;
 use mailbox_register::{
     caller::Fields,
-    contact::ContactPoint,
+    contact::{ContactPoint, EmailAddress, MobileNumber},
     directory::Provider,
     entry::{Entry, Registration, Status},
     language::Language,
-    mailbox::{Certificate, Mailbox, ProviderId},
+    mailbox::{Certificate, Mailbox, MailboxAddress, ProviderId},
     organisation::OrganisationNumber,
+    person::PersonIdentifier,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Whether a person is in the register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegisterStatus {
     /// In the register.
@@ -25,15 +27,18 @@ pub enum RegisterStatus {
 }
 
 /// One person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Person)]
 pub struct PersonView<'a> {
-    /// The identity number the caller asked by. Left out of answers that are stored.
+    /// The identity number the caller asked by.
+    // Left out of answers that are stored, and put in when they leave.
+    #[schema(value_type = Option<PersonIdentifier>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<&'a str>,
-    /// Always shown.
+    /// Whether the person is in the register: always shown.
     pub status: RegisterStatus,
-    /// Always shown.
+    /// Whether the person refuses digital decisions: always shown.
     pub reserved: bool,
     /// Whether legal notice may be given today.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,31 +58,43 @@ pub struct PersonView<'a> {
 }
 
 /// An e-mail address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Email)]
 pub struct EmailView<'a> {
+    #[schema(value_type = EmailAddress)]
     address: &'a str,
     #[serde(flatten)]
     details: DetailsView,
 }
 
 /// A mobile number.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mobile)]
 pub struct MobileView<'a> {
+    #[schema(value_type = MobileNumber)]
     number: &'a str,
     #[serde(flatten)]
     details: DetailsView,
 }
 
-#[derive(Debug, Serialize)]
+/// What is known of an address.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AddressDetails)]
 struct DetailsView {
+    /// When the person set it.
     updated_at: Timestamp,
+    /// When the person last said that it is right.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_at: Option<Timestamp>,
+    /// When the person proved it by a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     validated_at: Option<Timestamp>,
+    /// Whether another person has the same.
     shared: bool,
+    /// Whether what is sent there arrives, as far as is known.
     deliverable: bool,
+    /// When it goes stale: to the person only.
     #[serde(skip_serializing_if = "Option::is_none")]
     fresh_until: Option<Timestamp>,
 }
@@ -96,13 +113,17 @@ impl DetailsView {
 }
 
 /// The mailbox that letters go to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActiveMailbox)]
 pub struct ActiveMailboxView<'a> {
     provider: &'a ProviderId,
+    /// The provider's number in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     organisation: Option<OrganisationNumber>,
+    #[schema(value_type = MailboxAddress)]
     address: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Certificate>)]
     certificate: Option<&'a str>,
 }
 

@@ -7,11 +7,12 @@ use axum::{
 };
 use mailbox_register::usage::Quotas;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::quota;
 
 /// Whose fault a refusal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fault {
     /// The request, or the state the caller asked to change.
@@ -61,6 +62,8 @@ kinds! {
     InvalidValue = BAD_REQUEST, "invalid-value", "A field has the wrong type or form.";
     /// A query parameter that is wrong.
     InvalidParameter = BAD_REQUEST, "invalid-parameter", "A query parameter is unknown or has the wrong form.";
+    /// A place that a feed has not come to.
+    UnknownPlace = UNPROCESSABLE_ENTITY, "unknown-place", "The feed has not come to this place.";
     /// NUL or another control character in a text.
     IllegalCharacter = UNPROCESSABLE_ENTITY, "illegal-character", "A text holds a character that is not allowed.";
     /// Not a person identifier of this register's population.
@@ -178,11 +181,11 @@ impl Kind {
 }
 
 /// A place in the body and what is wrong there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901).
     pub pointer: String,
-    /// The slug of a [`Kind`].
+    /// What is wrong: the last part of a problem's `type`.
     pub code: &'static str,
 }
 
@@ -253,24 +256,39 @@ impl From<Kind> for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// The `type` of problems of a kind.
+pub(crate) fn urn(kind: Kind) -> String {
+    format!("urn:problem-type:{}", kind.slug())
+}
+
+/// A refusal (RFC 9457). It repeats nothing of the request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    /// The kind of problem: stable, for programs to go by.
+    #[schema(pattern = "^urn:problem-type:[a-z-]+$")]
     r#type: String,
+    /// What it means, for people.
     title: &'a str,
+    /// The same, for clients of the existing contract.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     fault: Fault,
+    /// Whether the same request can succeed later: then `Retry-After` says when.
     retryable: bool,
+    /// Where in the body, and what is wrong there.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
 }
 
 impl Problem {
-    fn body<'a>(&'a self, detail: Option<&'a str>) -> Body<'a> {
+    pub(crate) fn body<'a>(&'a self, detail: Option<&'a str>) -> Body<'a> {
         let kind = self.kind;
         Body {
-            r#type: format!("urn:problem-type:{}", kind.slug()),
+            r#type: urn(kind),
             title: kind.title(),
             detail,
             status: kind.status().as_u16(),

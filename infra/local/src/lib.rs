@@ -23,6 +23,7 @@ pub mod loopback;
 pub mod memory;
 pub mod messages;
 pub mod mishaps;
+pub mod openapi;
 pub mod persons;
 mod population;
 pub mod queues;

@@ -2,7 +2,8 @@
 
 use std::{
     error::Error,
-    io::Write as _,
+    fs,
+    io::{self, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     process::ExitCode,
@@ -15,7 +16,7 @@ use local::{
     apart,
     messages::{Channel, Message},
     mishaps::Odds,
-    rehearsal,
+    openapi, rehearsal,
     secrets::Versions,
     services::Outside,
     soak,
@@ -101,6 +102,12 @@ enum Command {
     ///
     /// In AWS it needs `--persons` and `--relations` as well.
     CopyDisclosures(RecordOfDisclosures),
+    /// Prints the OpenAPI document of the HTTP operations, as the code has it.
+    Openapi {
+        /// Puts it into infra/openapi.json instead, from the repository's root.
+        #[arg(long)]
+        write: bool,
+    },
     /// Takes a file of many persons from disk to its result on a stack of its own, and says what it took.
     ///
     /// Best run as `cargo run --profile bench -p local -- rehearse`.
@@ -231,6 +238,7 @@ async fn main() -> ExitCode {
             rehearse.run().await
         }
         Some(Command::Upload(upload)) => upload.run().await,
+        Some(Command::Openapi { write }) => contract(write),
         Some(Command::Database { data }) => match apart::serve(&data, print).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -257,6 +265,23 @@ fn log(level: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+}
+
+fn contract(write: bool) -> ExitCode {
+    let written = openapi::text().map_err(io::Error::from).and_then(|text| {
+        if write {
+            return fs::write(openapi::PLACE, text);
+        }
+        print(&text);
+        Ok(())
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint(&format!("{} cannot be written: {error}\n", openapi::PLACE));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn serve(arguments: Arguments) -> ExitCode {

@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use mailbox_register::{
     caller::Parts,
-    contact::ContactPoint,
+    contact::{ContactPoint, EmailAddress, MobileNumber},
     entry::{Entry, Registration, Status},
     language::Language,
     mailbox::{Certificate, Mailbox},
     organisation::OrganisationNumber,
+    person::PersonIdentifier,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::person::Shown;
 
@@ -22,8 +24,10 @@ pub enum Version {
     V2,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = KrrYesNo)]
 enum YesNo {
     #[serde(rename = "JA")]
     Yes,
@@ -37,7 +41,9 @@ impl From<bool> for YesNo {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a person is in the register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = KrrStatus)]
 enum PersonStatus {
     #[serde(rename = "AKTIV")]
     Registered,
@@ -47,7 +53,9 @@ enum PersonStatus {
     NotRegistered,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether legal notice may be given today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = KrrNotice)]
 enum Notice {
     #[serde(rename = "KAN_VARSLES")]
     Possible,
@@ -56,9 +64,11 @@ enum Notice {
 }
 
 /// One person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrPerson)]
 pub struct Person<'a> {
     #[serde(rename = "personidentifikator")]
+    #[schema(value_type = PersonIdentifier)]
     identifier: &'a str,
     #[serde(rename = "reservasjon")]
     reserved: YesNo,
@@ -74,6 +84,7 @@ pub struct Person<'a> {
     #[serde(rename = "digital_post", skip_serializing_if = "Option::is_none")]
     mailbox: Option<MailboxAddress<'a>>,
     #[serde(rename = "sertifikat", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Certificate>)]
     certificate: Option<&'a str>,
     #[serde(rename = "spraak", skip_serializing_if = "Option::is_none")]
     language: Option<Language>,
@@ -81,9 +92,12 @@ pub struct Person<'a> {
     language_updated_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
+/// Contact details.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrContact)]
 struct Contact<'a> {
     #[serde(rename = "epostadresse", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EmailAddress>)]
     email: Option<&'a str>,
     #[serde(rename = "epostadresse_oppdatert", skip_serializing_if = "Option::is_none")]
     email_updated_at: Option<Timestamp>,
@@ -94,6 +108,7 @@ struct Contact<'a> {
     #[serde(rename = "epostadresse_duplisert", skip_serializing_if = "Option::is_none")]
     email_shared: Option<YesNo>,
     #[serde(rename = "mobiltelefonnummer", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MobileNumber>)]
     mobile: Option<&'a str>,
     #[serde(rename = "mobiltelefonnummer_oppdatert", skip_serializing_if = "Option::is_none")]
     mobile_updated_at: Option<Timestamp>,
@@ -108,16 +123,20 @@ struct Contact<'a> {
     mobile_shared: Option<YesNo>,
 }
 
-#[derive(Debug, Serialize)]
+/// The active mailbox.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrMailbox)]
 struct MailboxAddress<'a> {
     #[serde(rename = "postkasseadresse")]
+    #[schema(value_type = mailbox_register::mailbox::MailboxAddress)]
     address: &'a str,
     #[serde(rename = "postkasseleverandoeradresse")]
     provider: OrganisationNumber,
 }
 
 /// The answer to a look-up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrPersons)]
 pub struct Persons<'a> {
     /// As many as were asked for, in that order.
     #[serde(rename = "personer")]
@@ -125,7 +144,8 @@ pub struct Persons<'a> {
 }
 
 /// A page of persons who have changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrPage)]
 pub struct Page<'a> {
     /// The persons, each as of now.
     #[serde(rename = "list")]

@@ -2,13 +2,16 @@
 
 use mailbox_register::{directory::Printer, mailbox::Certificate, organisation::OrganisationNumber};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What letters that are printed are encrypted for, and whom they go to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KrrPrintCertificate)]
 pub struct PrintCertificate<'a> {
     #[serde(rename = "postkasseleverandoerAdresse")]
     provider: OrganisationNumber,
     #[serde(rename = "x509Sertifikat")]
+    #[schema(value_type = Certificate)]
     certificate: &'a str,
 }
 

@@ -7,9 +7,10 @@ use mailbox_register::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
-    body::{Field, Reading},
+    body::{Field, MOST_EXACT, Reading},
     problem::{Kind, Problem},
 };
 
@@ -17,10 +18,12 @@ use crate::{
 const NO_PURPOSE: &str = "None named: a look-up by the existing contract";
 
 /// Persons to be looked up.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrLookUp)]
 pub struct LookUp {
-    #[serde(rename = "personidentifikatorer")]
+    /// Each is answered in its place.
+    #[serde(rename = "personidentifikatorer", default)]
+    #[schema(value_type = Vec<PersonIdentifier>, required = true, min_items = 1, max_items = 1000)]
     persons: Field,
 }
 
@@ -63,10 +66,12 @@ impl LookUp {
 }
 
 /// A citizen's change of the own entry: the language is all that can be changed this way.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrChangePerson)]
 pub struct ChangePerson {
-    #[serde(rename = "spraak")]
+    /// The new language.
+    #[serde(rename = "spraak", default)]
+    #[schema(value_type = Language, required = true)]
     language: Field,
 }
 
@@ -85,10 +90,12 @@ impl ChangePerson {
 }
 
 /// From where on a client wants the changes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KrrChanges)]
 pub struct Changes {
-    #[serde(rename = "fraEndringsId")]
+    /// The last change the client has: 0 for none, `tilEndringsId` of the answer before.
+    #[serde(rename = "fraEndringsId", default)]
+    #[schema(value_type = u64, required = true, maximum = 9_007_199_254_740_991_i64)]
     from: Field,
 }
 
@@ -100,18 +107,29 @@ impl Changes {
     pub fn from(self) -> Result<u64, Problem> {
         match self.from {
             Field::Absent => Err(Self::refused(Kind::MissingField)),
-            Field::Given(value) => value.as_u64().ok_or_else(|| Self::refused(Kind::InvalidValue)),
+            Field::Given(value) => whole(&value).ok_or_else(|| Self::refused(Kind::InvalidValue)),
         }
     }
 
     /// The refusal of a change that has not happened yet.
     pub fn beyond() -> Problem {
-        Self::refused(Kind::InvalidValue)
+        Self::refused(Kind::UnknownPlace)
     }
 
     fn refused(kind: Kind) -> Problem {
         Problem::of_fields(&[("/fraEndringsId".to_owned(), kind)])
     }
+}
+
+/// A whole number that is not negative. Some clients write `7.0`, and to JSON Schema that is one.
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && *number >= 0.0)?;
+        let whole = format!("{:.0}", number.abs()).parse().ok();
+        whole.filter(|whole| *whole <= MOST_EXACT)
+    })
 }
 
 /// Why an organisation looks up by this contract, which has no word for it: its usual purpose, else that it said none.
@@ -154,6 +172,25 @@ mod tests {
             assert_eq!(problem.kind(), kind, "{body}");
             assert_eq!(kind.status(), 400);
         }
+    }
+
+    #[test]
+    fn the_last_change_is_a_whole_number() {
+        let from = |body: &str| serde_json::from_str::<Changes>(body).unwrap().from();
+        for (number, read) in [
+            ("0", 0),
+            ("-0", 0),
+            ("7.0", 7),
+            ("7e3", 7000),
+            ("9007199254740991.0", 9_007_199_254_740_991),
+        ] {
+            assert_eq!(from(&format!(r#"{{"fraEndringsId":{number}}}"#)), Ok(read), "{number}");
+        }
+        for no_number in ["null", "-1", "-1.0", "7.5", "1e300", "\"7\"", "[7]", "true"] {
+            let problem = from(&format!(r#"{{"fraEndringsId":{no_number}}}"#)).unwrap_err();
+            assert_eq!(problem.kind(), Kind::InvalidValue, "{no_number}");
+        }
+        assert_eq!(from("{}").unwrap_err().kind(), Kind::MissingField);
     }
 
     #[test]
