@@ -6,6 +6,7 @@ use local::template::Template;
 use metrics_cloudwatch_embedded::Collector;
 use serde_json::Value;
 use stories::{World, log::Log};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// A text, and where it stood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,9 +27,11 @@ impl Telemetry {
         let log = Log::default();
         tracing_subscriber::fmt()
             .json()
-            .with_env_filter(infra_edge::telemetry::filter("trace"))
+            .with_max_level(LevelFilter::TRACE)
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
             .with_writer(log.clone())
+            .finish()
+            .with(infra_edge::telemetry::filter("trace"))
             .init();
         let metrics = metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace("leaks")

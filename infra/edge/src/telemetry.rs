@@ -5,7 +5,11 @@ use std::{sync::OnceLock, time::Duration};
 use axum::http::{Method, StatusCode};
 use mailbox_register::caller::Verdict;
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt as _,
+};
 
 use crate::settings::Environment;
 
@@ -41,15 +45,18 @@ where
         // The innermost alone: it says all that those around it do, see `trace`.
         .with_current_span(true)
         .with_span_list(false)
-        .with_env_filter(filter(level))
+        .with_max_level(LevelFilter::TRACE)
         .with_target(false)
         .with_writer(writer)
         .finish()
+        .with(filter(level))
 }
 
 /// What is logged: the house's own crates from one level on, all others from `warn`. The SDK and HTTP crates log
-/// requests and headers below that.
-pub fn filter(level: &str) -> EnvFilter {
+/// requests and headers below that. Names and levels are all there is to filter by: `EnvFilter` takes patterns, too, and brings
+/// an engine of regular expressions along.
+pub fn filter(level: &str) -> Targets {
+    let level = level.parse().unwrap_or(LevelFilter::WARN);
     let own = [
         "authorizer",
         "batch",
@@ -66,9 +73,8 @@ pub fn filter(level: &str) -> EnvFilter {
         "receipts",
         "register",
     ]
-    .map(|name| format!("{name}={level}"))
-    .join(",");
-    EnvFilter::try_new(format!("warn,{own}")).unwrap_or_else(|_| EnvFilter::new("warn"))
+    .map(|name| (name, level));
+    Targets::new().with_default(LevelFilter::WARN).with_targets(own)
 }
 
 /// Writes what was counted since the last time. Called at the end of every event: Lambda may freeze after it.
