@@ -307,8 +307,8 @@ impl Run {
             .await
             .expect(200);
         // Its examples are test persons, for whoever asks: what it answers is not searched.
-        let contract = self.world.nobody().get("/v1/openapi.json");
-        contract.send().await.expect(200);
+        let document = self.world.nobody().get("/v1/openapi.json");
+        document.send().await.expect(200);
         self.ask(&ola.get("/rest/v1/person")).await.expect(200);
         let language = json!({ "spraak": "nn", "merknad": PURPOSE });
         let change = ola.request(Method::PATCH, "/rest/v1/person").json(&language);
